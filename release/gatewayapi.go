@@ -1,0 +1,142 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// GenerationHeader is set on every answer that came through a route. It names the
+// state of the route that the answer obeyed.
+const GenerationHeader = "X-Cutover-Generation"
+
+// Hostname is the name by which a service of a run's namespace is asked for at the
+// gateway. Runs that share a gateway are told apart by it.
+func Hostname(service, namespace string) string {
+	return service + "." + namespace + ".cutover.test"
+}
+
+// GatewayAPI is a Router over the weights of an HTTPRoute. The route lives in the
+// run's namespace and goes with it.
+type GatewayAPI struct {
+	Client    client.Client
+	Namespace string
+	Run       string
+	App       App
+	Gateway   types.NamespacedName
+	Live      history.Live
+	Sink      history.Sink
+
+	mu   sync.Mutex
+	last Generation
+}
+
+var _ Router = (*GatewayAPI)(nil)
+
+// Shift asks for a split, and again until the API takes it or ctx ends.
+func (r *GatewayAPI) Shift(ctx context.Context, split Split) (Generation, error) {
+	if split.Candidate < 0 || split.Candidate > 100 {
+		return 0, fmt.Errorf("cannot shift %d%% of the traffic: a share lies between 0 and 100", split.Candidate)
+	}
+	r.mu.Lock() // two shifts at once would leave the older one's weights under the newer generation
+	defer r.mu.Unlock()
+	r.last++
+	r.Sink.Event(history.NewEvent(r.Live.Now(), history.Routed{Gen: int64(r.last), Weight: split.Candidate}))
+	if err := apply(ctx, r.Client, r.route(split, r.last)); err != nil {
+		return 0, fmt.Errorf("cannot shift the candidate to %d%%: %w", split.Candidate, err)
+	}
+	return r.last, nil
+}
+
+// Serving waits until an answer of the load has carried the generation: what the
+// route's status says is what a controller has read, not what its proxy does.
+func (r *GatewayAPI) Serving(ctx context.Context, generation Generation) error {
+	select {
+	case <-r.Live.Serving(int64(generation)):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no answer has carried route generation %d (%w); the route is %s", generation, context.Cause(ctx), r.status(ctx))
+	}
+}
+
+// route states every field that the API would default, for clusters whose CRDs
+// carry no schema. The generation is set by the rule: there is no gateway that
+// honours a filter on a backendRef among those we know.
+func (r *GatewayAPI) route(split Split, generation Generation) *gatewayv1.HTTPRoute {
+	return &gatewayv1.HTTPRoute{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.Namespace,
+			Name:      r.App.Service,
+			Labels:    map[string]string{nameLabel: r.App.Service, RunLabel: r.Run},
+		},
+		Spec: gatewayv1.HTTPRouteSpec{
+			CommonRouteSpec: gatewayv1.CommonRouteSpec{ParentRefs: []gatewayv1.ParentReference{{
+				Group:     ptr.To(gatewayv1.Group(gatewayv1.GroupName)),
+				Kind:      ptr.To(gatewayv1.Kind("Gateway")),
+				Namespace: ptr.To(gatewayv1.Namespace(r.Gateway.Namespace)),
+				Name:      gatewayv1.ObjectName(r.Gateway.Name),
+			}}},
+			Hostnames: []gatewayv1.Hostname{gatewayv1.Hostname(Hostname(r.App.Service, r.Namespace))},
+			Rules: []gatewayv1.HTTPRouteRule{{
+				Matches: []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{
+					Type:  ptr.To(gatewayv1.PathMatchPathPrefix),
+					Value: ptr.To("/"),
+				}}},
+				Filters: []gatewayv1.HTTPRouteFilter{{
+					Type: gatewayv1.HTTPRouteFilterResponseHeaderModifier,
+					ResponseHeaderModifier: &gatewayv1.HTTPHeaderFilter{Set: []gatewayv1.HTTPHeader{{
+						Name:  GenerationHeader,
+						Value: strconv.FormatInt(int64(generation), 10),
+					}}},
+				}},
+				BackendRefs: []gatewayv1.HTTPBackendRef{
+					r.backend(history.Baseline, 100-split.Candidate),
+					r.backend(history.Candidate, split.Candidate),
+				},
+			}},
+		},
+	}
+}
+
+func (r *GatewayAPI) backend(v history.Version, weight int) gatewayv1.HTTPBackendRef {
+	return gatewayv1.HTTPBackendRef{BackendRef: gatewayv1.BackendRef{
+		BackendObjectReference: gatewayv1.BackendObjectReference{
+			Group: ptr.To(gatewayv1.Group("")),
+			Kind:  ptr.To(gatewayv1.Kind("Service")),
+			Name:  gatewayv1.ObjectName(r.App.Backend(v)),
+			Port:  ptr.To(gatewayv1.PortNumber(r.App.Ports[httpPort])),
+		},
+		Weight: ptr.To(int32(weight)),
+	}}
+}
+
+// status is what the gateway last said of the route, read with time of its own:
+// the caller's is over.
+func (r *GatewayAPI) status(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer cancel()
+	var route gatewayv1.HTTPRoute
+	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: r.App.Service}, &route); err != nil {
+		return fmt.Sprintf("unreadable: %v", err)
+	}
+	var said []string
+	for _, parent := range route.Status.Parents {
+		for _, c := range parent.Conditions {
+			said = append(said, strings.TrimSpace(fmt.Sprintf("%s=%s (%s) %s", c.Type, c.Status, c.Reason, c.Message)))
+		}
+	}
+	if len(said) == 0 {
+		return "not looked at by any gateway: is the gateway " + r.Gateway.String() + " running?"
+	}
+	return strings.Join(said, ", ")
+}

@@ -1,0 +1,165 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// hopeless are the reasons for which a container waits that do not go away by
+// themselves within a release.
+var hopeless = []string{
+	"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
+	"CreateContainerConfigError", "CrashLoopBackOff",
+}
+
+// AwaitReady waits until the version is rolled out to its last replica and its
+// Service has that many ready endpoints. It gives up early on pods that cannot
+// start, and says what the pods and their events say.
+func (i *Installation) AwaitReady(ctx context.Context, v history.Version) error {
+	err := await(ctx, func(ctx context.Context) (string, error) {
+		missing, err := i.missing(ctx, v)
+		if err != nil || missing == "" {
+			return "", err
+		}
+		pods, err := i.pods(ctx, v)
+		if err != nil {
+			return "", err
+		}
+		return missing, stuck(pods)
+	})
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the %s (Deployment %s/%s) is not ready: %w%s", v, i.Namespace, i.App.Workload(v), err, i.complaints(ctx, v))
+}
+
+// missing says what keeps the version from being ready; "" if nothing does.
+func (i *Installation) missing(ctx context.Context, v history.Version) (string, error) {
+	deployment, err := i.get(ctx, v)
+	if err != nil {
+		return "", err
+	}
+	status, want := deployment.Status, *deployment.Spec.Replicas
+	switch {
+	case status.ObservedGeneration < deployment.Generation:
+		return "its newest form was not observed by the Deployment controller", nil
+	case status.Replicas != want || status.UpdatedReplicas != want || status.ReadyReplicas != want || status.AvailableReplicas != want:
+		return fmt.Sprintf("%d of %d pods are ready", status.ReadyReplicas, want), nil
+	}
+	ready, err := i.endpoints(ctx, v)
+	if err != nil || ready == int(want) {
+		return "", err
+	}
+	return fmt.Sprintf("Service %s has %d of %d ready endpoints", i.App.Backend(v), ready, want), nil
+}
+
+func (i *Installation) endpoints(ctx context.Context, v history.Version) (ready int, err error) {
+	var slices discoveryv1.EndpointSliceList
+	selector := client.MatchingLabels{discoveryv1.LabelServiceName: i.App.Backend(v)}
+	if err := i.Client.List(ctx, &slices, client.InNamespace(i.Namespace), selector); err != nil {
+		return 0, err
+	}
+	addresses := map[string]bool{} // an endpoint can stand in two slices while it moves
+	for _, slice := range slices.Items {
+		for _, endpoint := range slice.Endpoints {
+			if endpoint.Conditions.Ready != nil && *endpoint.Conditions.Ready && len(endpoint.Addresses) > 0 {
+				addresses[endpoint.Addresses[0]] = true
+			}
+		}
+	}
+	return len(addresses), nil
+}
+
+// stuck returns an error if a pod waits for something that will not happen.
+func stuck(pods []corev1.Pod) error {
+	for _, pod := range pods {
+		for _, status := range pod.Status.ContainerStatuses {
+			if waiting := status.State.Waiting; waiting != nil && slices.Contains(hopeless, waiting.Reason) {
+				return fmt.Errorf("pod %s cannot start: %s: %s", pod.Name, waiting.Reason, remedy(waiting.Reason))
+			}
+		}
+	}
+	return nil
+}
+
+func remedy(reason string) string {
+	switch reason {
+	case "CrashLoopBackOff":
+		return "its process keeps ending; read its log and check the version's env and args"
+	case "CreateContainerConfigError":
+		return "its configuration refers to something that does not exist"
+	default:
+		return "its image is not on the node and cannot be pulled; load it, or correct the reference"
+	}
+}
+
+// complaints are what pods and events have to say. They are gathered with time of
+// their own: the caller's is usually over when they are needed.
+func (i *Installation) complaints(ctx context.Context, v history.Version) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer cancel()
+	var text strings.Builder
+	names := map[string]bool{i.App.Workload(v): true}
+	if hash, known := i.Pods.Hash(v); known {
+		names[i.App.Workload(v)+"-"+hash] = true // its ReplicaSet
+	}
+	pods, err := i.pods(ctx, v)
+	if err != nil {
+		return fmt.Sprintf("\n  (what the pods say could not be read: %v)", err)
+	}
+	for _, pod := range pods {
+		names[pod.Name] = true
+		for _, status := range pod.Status.ContainerStatuses {
+			text.WriteString(complaint(pod.Name, status))
+		}
+	}
+	for _, event := range i.warnings(ctx, names) {
+		fmt.Fprintf(&text, "\n  event on %s: %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
+	}
+	return text.String()
+}
+
+func complaint(pod string, status corev1.ContainerStatus) string {
+	var text string
+	if waiting := status.State.Waiting; waiting != nil {
+		text = fmt.Sprintf("\n  pod %s waits: %s: %s", pod, waiting.Reason, waiting.Message)
+	} else if !status.Ready {
+		text = fmt.Sprintf("\n  pod %s runs but does not pass its readiness probe", pod)
+	}
+	if ended := status.LastTerminationState.Terminated; ended != nil {
+		text += fmt.Sprintf("\n  pod %s ended before: %s, exit code %d", pod, ended.Reason, ended.ExitCode)
+	}
+	return text
+}
+
+// warnings are the last three warning events on the named objects. A failure to
+// read them costs only words in an error that is being returned already.
+func (i *Installation) warnings(ctx context.Context, names map[string]bool) []corev1.Event {
+	var events corev1.EventList
+	if err := i.Client.List(ctx, &events, client.InNamespace(i.Namespace)); err != nil {
+		return nil
+	}
+	found := slices.DeleteFunc(events.Items, func(e corev1.Event) bool {
+		return e.Type != corev1.EventTypeWarning || !names[e.InvolvedObject.Name]
+	})
+	slices.SortStableFunc(found, func(a, b corev1.Event) int { return lastSeen(a).Compare(lastSeen(b)) })
+	return found[max(0, len(found)-3):]
+}
+
+// lastSeen is when an event last happened: which field says so depends on the
+// component that wrote it.
+func lastSeen(e corev1.Event) time.Time {
+	if e.LastTimestamp.IsZero() {
+		return e.EventTime.Time
+	}
+	return e.LastTimestamp.Time
+}
