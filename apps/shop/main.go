@@ -1,0 +1,75 @@
+// Shop is a small service to release: a cart that is read and orders that are
+// written. It is as good or as bad as its environment says, so that scenarios can
+// tell a version from another and have one misbehave.
+//
+//	GET  /cart    200 and a cart, as JSON
+//	POST /orders  201 and the order, as JSON
+//	GET  /ready   200 when it wants traffic, 503 when it does not
+//
+// The environment:
+//
+//	PORT         the port it listens on; 8080
+//	VERSION      told in every answer as X-Version; without one, answers tell nothing
+//	LATENCY      how long it thinks before it answers, such as 200ms; 0s
+//	ERROR_RATE   the share of answers that are 500 instead, such as 5%; 0%
+//	SEED         of the chance that chooses them, together with the host's name; 1
+//	BLACK_HOLE   true: accepts carts and orders and never answers them, yet stays ready; false
+//	READY        false: never wants traffic; true
+//	START_DELAY  how long it takes to start listening, such as 10s; 0s
+//
+// LATENCY, ERROR_RATE and BLACK_HOLE leave /ready alone. On SIGTERM it takes no new
+// connections, finishes the requests in flight and ends; what hangs in the black
+// hole is cut off after 5 s.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// lastCall is how long requests in flight have to finish.
+const lastCall = 5 * time.Second
+
+func main() {
+	config, err := readConfig(os.Getenv)
+	if err == nil {
+		err = serve(config)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "shop:", err)
+		os.Exit(1)
+	}
+}
+
+// serve runs the shop until it is told to end.
+func serve(config config) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	select {
+	case <-time.After(config.startDelay):
+	case <-ctx.Done():
+		return nil
+	}
+	server := &http.Server{Addr: ":" + config.port, Handler: newShop(config), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	finish, cancel := context.WithTimeout(context.Background(), lastCall)
+	defer cancel()
+	if err := server.Shutdown(finish); errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	} else if err != nil {
+		return err
+	}
+	return nil
+}

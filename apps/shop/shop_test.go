@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// environ makes a getenv of NAME=value words.
+func environ(words ...string) func(string) string {
+	return func(name string) string {
+		for _, word := range words {
+			if n, value, _ := strings.Cut(word, "="); n == name {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+// get asks a shop with the given environment once.
+func get(t *testing.T, method, path string, words ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	config, err := readConfig(environ(words...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	newShop(config).ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w
+}
+
+func TestAnswers(t *testing.T) {
+	for _, row := range []struct {
+		method, path string
+		env          []string
+		status       int
+		version      string
+	}{
+		// A plain shop.
+		{"GET", "/cart", nil, 200, ""},
+		{"POST", "/orders", nil, 201, ""},
+		{"GET", "/ready", nil, 200, ""},
+		// The version is told, also with an error.
+		{"GET", "/cart", []string{"VERSION=v1"}, 200, "v1"},
+		{"GET", "/cart", []string{"VERSION=v2", "ERROR_RATE=100%"}, 500, "v2"},
+		// Readiness is its own matter.
+		{"GET", "/ready", []string{"ERROR_RATE=100%", "BLACK_HOLE=true"}, 200, ""},
+		{"GET", "/ready", []string{"READY=false"}, 503, ""},
+		{"GET", "/cart", []string{"READY=false"}, 200, ""},
+		// What it does not sell.
+		{"DELETE", "/cart", nil, 405, ""},
+		{"GET", "/elsewhere", nil, 404, ""},
+	} {
+		w := get(t, row.method, row.path, row.env...)
+		if w.Code != row.status || w.Header().Get("X-Version") != row.version {
+			t.Errorf("%s %s %v: got %d, version %q; want %d, %q",
+				row.method, row.path, row.env, w.Code, w.Header().Get("X-Version"), row.status, row.version)
+		}
+	}
+}
+
+func TestErrorRateIsKept(t *testing.T) {
+	config, err := readConfig(environ("ERROR_RATE=5%"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop, failed := newShop(config), 0
+	for range 10_000 {
+		w := httptest.NewRecorder()
+		shop.ServeHTTP(w, httptest.NewRequest("GET", "/cart", nil))
+		if w.Code == http.StatusInternalServerError {
+			failed++
+		}
+	}
+	if failed < 400 || failed > 600 { // 500 ± 4.6 standard deviations
+		t.Errorf("%d of 10000 answers failed, want about 500", failed)
+	}
+}
+
+func TestLatency(t *testing.T) {
+	began := time.Now()
+	get(t, "GET", "/cart", "LATENCY=50ms")
+	if took := time.Since(began); took < 50*time.Millisecond {
+		t.Errorf("answered after %s, want 50ms or more", took)
+	}
+}
+
+func TestBlackHoleNeverAnswers(t *testing.T) {
+	config, err := readConfig(environ("BLACK_HOLE=true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(newShop(config))
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/orders", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := http.DefaultClient.Do(request); err == nil {
+		answer.Body.Close()
+		t.Errorf("answered %s", answer.Status)
+	}
+}
+
+func TestBadEnvironmentIsRefused(t *testing.T) {
+	for _, word := range []string{"LATENCY=5", "ERROR_RATE=0.05", "ERROR_RATE=101%", "BLACK_HOLE=perhaps", "READY=no", "SEED=-1", "START_DELAY=soon"} {
+		name, _, _ := strings.Cut(word, "=")
+		if _, err := readConfig(environ(word)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v does not name it", word, err)
+		}
+	}
+}

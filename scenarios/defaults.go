@@ -1,0 +1,82 @@
+package scenarios
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/cutover-dev/cutover/gates"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
+	"github.com/cutover-dev/cutover/release"
+)
+
+// defaults are what a section says where the file says nothing. They are laid down
+// before the file is decoded over them, so that a zero that is written stays zero:
+// "hold: 0s" holds not at all, no hold at all holds 5s.
+//
+// A section that may be left out altogether (gate, control) has its defaults only
+// where it stands.
+var defaults = map[reflect.Type]any{
+	reflect.TypeFor[release.App](): release.App{
+		Replicas: 3,
+		Drain:    seconds(2),
+		Grace:    seconds(30),
+	},
+	reflect.TypeFor[release.Readiness](): release.Readiness{
+		Period:   seconds(1),
+		Timeout:  seconds(1),
+		Failures: 3,
+	},
+	reflect.TypeFor[release.Spec](): release.Spec{
+		Hold:     seconds(5),
+		Deadline: seconds(180),
+		Watch:    seconds(10),
+	},
+	reflect.TypeFor[gates.Spec](): gates.Spec{
+		Every:  seconds(1),
+		Min:    50,
+		Fails:  2,
+		NoData: "rollback",
+	},
+	reflect.TypeFor[loadgen.Spec](): loadgen.Spec{
+		Arrivals:    "poisson",
+		Warmup:      seconds(3),
+		Timeout:     seconds(5),
+		Connections: 4096,
+		KeepAlive:   new(true),
+	},
+	reflect.TypeFor[loadgen.RequestSpec](): loadgen.RequestSpec{
+		Method: "GET",
+		Weight: 1,
+	},
+	reflect.TypeFor[history.Recover](): history.Recover{
+		Confirm: seconds(10),
+		Within:  seconds(60),
+	},
+}
+
+func seconds(n int) history.Duration { return history.Duration(n) * history.Duration(time.Second) }
+
+// fillDefaults lays the defaults down in v and in the sections below it.
+func fillDefaults(v reflect.Value) {
+	if d, ok := defaults[v.Type()]; ok {
+		v.Set(reflect.ValueOf(d))
+	}
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	for i := range v.NumField() {
+		if field := v.Field(i); field.Kind() == reflect.Struct {
+			fillDefaults(field)
+		}
+	}
+}
+
+// finish fills in what depends on something else in the file.
+func (s *Scenario) finish() {
+	for i := range s.Faults {
+		if at := &s.Faults[i].At; at.Step != "" && at.When == "" {
+			at.When = "live"
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package scenarios
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/gates"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
+	"github.com/cutover-dev/cutover/release"
+)
+
+// APIVersion and Kind open every scenario file.
+const (
+	APIVersion = "cutover.dev/v1alpha1"
+	Kind       = "Scenario"
+)
+
+// Scenario is one release, what breaks it, and what must become of it.
+type Scenario struct {
+	APIVersion string           `yaml:"apiVersion" json:"apiVersion"`
+	Kind       string           `yaml:"kind" json:"kind"`
+	Metadata   Metadata         `yaml:"metadata" json:"metadata"`
+	Why        string           `yaml:"why" json:"why"`                           // one sentence: what is promised, and to whom it matters
+	App        release.App      `yaml:"app" json:"app"`                           // the service under release and its two versions
+	Release    release.Spec     `yaml:"release" json:"release"`                   // how traffic moves
+	Gate       *gates.Spec      `yaml:"gate,omitempty" json:"gate,omitempty"`     // what judges each step; without one, nothing does
+	Load       loadgen.Spec     `yaml:"load" json:"load"`                         // the users
+	Faults     []faults.Spec    `yaml:"faults,omitempty" json:"faults,omitempty"` // what breaks, and when
+	Recover    history.Recover  `yaml:"recover,omitempty" json:"recover"`         // when an incident is over
+	Expect     history.Expect   `yaml:"expect" json:"expect"`                     // what must become of it
+	Control    *history.Control `yaml:"control,omitempty" json:"control,omitempty"`
+	Seed       int64            `yaml:"seed,omitempty" json:"seed,omitempty"` // of all chance in the run; without one, the caller draws it
+
+	// Path is the file it was read from.
+	Path string `yaml:"-" json:"-"`
+	// Seeded says that the file gives a seed, so that 0 can be one.
+	Seeded bool `yaml:"-" json:"-"`
+}
+
+// Metadata names a scenario.
+type Metadata struct {
+	Name   string   `yaml:"name" json:"name"`                         // unique among the scenarios run together
+	Labels []string `yaml:"labels,omitempty" json:"labels,omitempty"` // to choose scenarios by
+}
+
+// HasLabel reports whether the scenario carries label.
+func (s Scenario) HasLabel(label string) bool {
+	for _, l := range s.Metadata.Labels {
+		if l == label {
+			return true
+		}
+	}
+	return false
+}
+
+// Steps names the steps of the cutover in order, rollback last: what a fault can
+// be pinned to.
+func (s Scenario) Steps() []string {
+	steps := []string{"deploy-candidate"}
+	for _, weight := range s.Release.Steps {
+		steps = append(steps, fmt.Sprintf("weight-%d", weight))
+	}
+	return append(steps, "promote", "rollback")
+}
+
+// Root is the directory that relative images of the app are relative to: the Go
+// module around the scenario's file, or the working directory if there is none.
+func (s Scenario) Root() string {
+	dir, err := filepath.Abs(filepath.Dir(s.Path))
+	if err != nil {
+		return "."
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "."
+		}
+		dir = parent
+	}
+}
+
+// Hash identifies what the scenario does: the SHA-256 of its JSON form with all
+// defaults filled in. Where the file lies, how it is laid out and which labels it
+// carries leave the hash as it is.
+func (s Scenario) Hash() string {
+	s.Metadata.Labels = nil
+	data, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("scenarios: %s cannot be encoded: %v", s.Metadata.Name, err))
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

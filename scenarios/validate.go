@@ -1,0 +1,188 @@
+package scenarios
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
+)
+
+// validator checks what types alone do not: that a scenario makes sense, and that
+// it can be run and judged.
+type validator struct {
+	*report
+	s *Scenario
+}
+
+// validate looks at every section. Whatever decoding has refused is not looked at.
+func (v *validator) validate() {
+	v.metadata()
+	v.app()
+	v.release()
+	v.load()
+	if v.s.Gate != nil {
+		v.gate()
+	}
+	lasting := v.faults()
+	v.recovery()
+	v.expect(lasting)
+	v.control()
+}
+
+// want reports a problem with key unless ok, or unless key is known to be wrong.
+func (v *validator) want(ok bool, key, format string, args ...any) {
+	if !ok && v.sound(key) {
+		v.add(key, format, args...)
+	}
+}
+
+var (
+	dnsLabel    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	serviceName = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	labelWord   = regexp.MustCompile(`^[a-z0-9]([-._a-z0-9]*[a-z0-9])?$`)
+	httpToken   = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
+)
+
+const dnsRule = "write up to 63 small letters, digits and dashes, with a letter or digit at both ends"
+
+func (v *validator) metadata() {
+	name := v.s.Metadata.Name
+	v.want(dnsLabel.MatchString(name), "metadata.name", "%q names no namespace: %s", name, dnsRule)
+	for i, label := range v.s.Metadata.Labels {
+		v.want(labelWord.MatchString(label), elem("metadata.labels", i), "%q is no label: write one word in small letters", label)
+	}
+	v.want(strings.TrimSpace(v.s.Why) != "", "why", "empty: say in a sentence what this proves, for whoever reads the report")
+}
+
+func (v *validator) release() {
+	r := v.s.Release
+	for i, weight := range r.Steps {
+		key := elem("release.steps", i)
+		v.want(weight >= 1 && weight <= 100, key, "%d is no share: write 1 to 100 per cent", weight)
+		v.want(i == 0 || weight > r.Steps[i-1], key, "%d does not rise above the step before it", weight)
+	}
+	last := len(r.Steps) - 1
+	v.want(last >= 0, "release.steps", "empty: write the candidate's shares in per cent, such as [10, 50, 100]")
+	v.want(last < 0 || r.Steps[last] == 100, "release.steps", "the last step must be 100: a release that is promoted has all traffic")
+	v.want(r.Deadline > 0, "release.deadline", "no time at all: write 3m, or leave it out")
+	if v.sound("release") {
+		holds := r.Hold.D() * time.Duration(len(r.Steps))
+		v.want(holds < r.Deadline.D(), "release.deadline",
+			"%s is over before %d steps have held %s each, which takes %s: raise it or shorten hold", r.Deadline, len(r.Steps), r.Hold, holds)
+	}
+}
+
+// maxWarmup bounds the warm-up: what needs longer is not warming up.
+const maxWarmup = 5 * time.Minute
+
+func (v *validator) load() {
+	l := v.s.Load
+	v.want(l.Rate > 0, "load.rate", "no load: write requests per second, such as 200/s")
+	v.want(l.Warmup.D() <= maxWarmup, "load.warmup", "%s is longer than %s, the longest warm-up", l.Warmup, maxWarmup)
+	v.want(l.SLO.Latency > 0, "load.slo.latency", "0s cannot be met: write what a user accepts, such as 500ms")
+	v.want(l.SLO.Availability > 0 && l.SLO.Availability < 1, "load.slo.availability",
+		"%s cannot be judged: write more than 0%% and less than 100%%, such as 99.9%%", l.SLO.Availability)
+	v.want(l.Connections > 0, "load.connections", "%d: write how many may be open at once, or leave it out", l.Connections)
+	if v.sound("load.timeout", "load.slo.latency") {
+		v.want(l.Timeout >= l.SLO.Latency, "load.timeout",
+			"%s cuts off answers that the SLO still calls good (slo.latency is %s): raise it", l.Timeout, l.SLO.Latency)
+	}
+	v.want(len(l.Requests) > 0, "load.requests", "empty: write at least one, such as {path: /}")
+	weights := 0
+	for i, request := range l.Requests {
+		v.request(elem("load.requests", i), request)
+		weights += request.Weight
+	}
+	v.want(weights > 0 || len(l.Requests) == 0, "load.requests", "every weight is 0, so nothing would be sent: give one a weight")
+}
+
+var writes = []string{"POST", "PUT", "PATCH", "DELETE"}
+
+func (v *validator) request(key string, r loadgen.RequestSpec) {
+	v.want(strings.HasPrefix(r.Path, "/"), key+".path", "%q must begin with /", r.Path)
+	v.want(!strings.ContainsAny(r.Path, " \t\r\n"), key+".path", "%q has a blank: write %%20", r.Path)
+	v.want(r.Weight >= 0, key+".weight", "%d is negative", r.Weight)
+	v.want(!r.Write || slices.Contains(writes, r.Method), key+".write",
+		"%s writes nothing: write is for %s", r.Method, strings.Join(writes, ", "))
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		v.want(httpToken.MatchString(name), join(key+".headers", name), "%q is no header name", name)
+	}
+	for i, status := range r.Expect.Status {
+		v.want(status >= 100 && status <= 599, elem(key+".expect.status", i), "%d is no HTTP status: write 100 to 599", status)
+	}
+}
+
+var quantiles = []string{"p50", "p90", "p95", "p99", "p99.9"}
+
+func (v *validator) gate() {
+	g := v.s.Gate
+	v.want(g.Errors != nil || len(g.Latency) > 0, "gate",
+		"no limit, so it would pass everything: write errors: {max: 1%%} or latency: {p99: 500ms}")
+	for _, name := range slices.Sorted(maps.Keys(g.Latency)) {
+		key := join("gate.latency", name)
+		v.want(slices.Contains(quantiles, name), key, "unknown quantile; known here: %s", strings.Join(quantiles, ", "))
+		v.want(g.Latency[name] > 0, key, "0s cannot be met")
+	}
+	v.want(g.Every > 0, "gate.every", "0s: write how often the gate is asked, such as 1s")
+	v.want(g.Min > 0, "gate.min", "%d: a reading without requests says nothing; write 1 or more", g.Min)
+	v.want(g.Fails > 0, "gate.fails", "%d: write how many failing readings in a row roll back, 1 or more", g.Fails)
+	v.attainable()
+}
+
+// patience is how many readings long a reading may take to have its min.
+const patience = 10
+
+// attainable checks that the candidate gets enough requests for a reading at the
+// lowest step: otherwise the gate has no data by construction.
+func (v *validator) attainable() {
+	g, r := v.s.Gate, v.s.Release
+	if !v.sound("gate", "load.rate", "release.steps") {
+		return
+	}
+	rate := float64(v.s.Load.Rate) * float64(r.Steps[0]) / 100
+	limit := g.Every.D() * patience
+	v.want(rate*limit.Seconds() >= float64(g.Min), "gate.min",
+		"%d requests take the candidate %.0fs at weight-%d (%g/s of %g/s); a reading may take %d times every, %s: lower min, or raise load.rate, the first step or every",
+		g.Min, float64(g.Min)/rate, r.Steps[0], rate, float64(v.s.Load.Rate), patience, limit)
+}
+
+func (v *validator) recovery() {
+	r := v.s.Recover
+	v.want(r.Confirm > 0, "recover.confirm", "0s confirms nothing: write how long the SLO must hold, such as 10s")
+	v.want(r.Within >= r.Confirm, "recover.within", "%s is over before confirm, %s, can be: raise it", r.Within, r.Confirm)
+}
+
+// expect refuses to expect what would not be measured.
+func (v *validator) expect(lastingFault bool) {
+	e := v.s.Expect
+	v.want(len(v.expected()) > 0, "expect", "nothing is expected, so nothing can be judged; known here: %s", measured)
+	v.limit("expect.mttr", e.MTTR)
+	v.limit("expect.detection", e.Detection)
+	v.limit("expect.recoverAfterFault", e.RecoverAfterFault)
+	v.want(e.Availability == nil || *e.Availability > 0, "expect.availability", "0%% is always met: write what is promised")
+	v.want(e.Detection == nil || v.given("gate"), "expect.detection", "not measured without a gate: add one, or leave this out")
+	v.want(e.Detection == nil || e.Outcome != "promoted", "expect.detection", "not measured in a release that is promoted: nothing is decided against it")
+	v.want(e.RecoverAfterFault == nil || lastingFault, "expect.recoverAfterFault",
+		"not measured without a fault that lasts: add one with for, or leave this out")
+}
+
+func (v *validator) limit(key string, limit *history.Duration) {
+	v.want(limit == nil || *limit > 0, key, "0s cannot be met")
+}
+
+// expected lists what the scenario expects, by name.
+func (v *validator) expected() []string {
+	return slices.DeleteFunc(slices.Clone(expectations), func(name string) bool { return !v.given("expect." + name) })
+}
+
+func (v *validator) control() {
+	c := v.s.Control
+	if c == nil || c.Check == "" {
+		return
+	}
+	v.want(slices.Contains(v.expected(), c.Check), "control.check", "%s is not judged: expect.%s is not given", c.Check, c.Check)
+}

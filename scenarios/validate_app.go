@@ -1,0 +1,122 @@
+package scenarios
+
+import (
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/release"
+)
+
+func (v *validator) app() {
+	a := v.s.App
+	v.image("app.image", a.Image)
+	v.want(serviceName.MatchString(a.Service), "app.service", "%q names no Service: %s, the first one a letter", a.Service, dnsRule)
+	for _, name := range slices.Sorted(maps.Keys(a.Ports)) {
+		v.want(a.Ports[name] >= 1 && a.Ports[name] <= 65535, join("app.ports", name), "%d is no port: write 1 to 65535", a.Ports[name])
+	}
+	_, ok := a.Ports["http"]
+	v.want(ok, "app.ports", "no port named http: it is the one that carries the load")
+	v.want(a.Replicas > 0, "app.replicas", "%d: write 1 or more", a.Replicas)
+	v.want(a.Version.Header == "" || a.Version.JSON == "", "app.version",
+		"header (line %d) and json (line %d) are both given: an answer tells its version in one way; keep one",
+		v.line("app.version.header"), v.line("app.version.json"))
+	v.want(a.Version.Header == "" || httpToken.MatchString(a.Version.Header), "app.version.header", "%q is no header name", a.Version.Header)
+	v.environment("app.env", a.Env)
+	v.readiness(a.Readiness)
+	v.wholeSeconds("app.drain", a.Drain, 0)
+	v.wholeSeconds("app.grace", a.Grace, time.Second)
+	if v.sound("app.drain", "app.grace") {
+		v.want(a.Drain < a.Grace, "app.drain", "%s of waiting leaves nothing of grace, %s, to finish requests in: shorten it", a.Drain, a.Grace)
+	}
+	v.variant("app.baseline", a.Baseline)
+	v.variant("app.candidate", a.Candidate)
+}
+
+func (v *validator) variant(key string, variant release.Variant) {
+	if v.given(key + ".image") {
+		v.image(key+".image", variant.Image)
+	}
+	v.environment(key+".env", variant.Env)
+	v.want(variant.Replicas > 0 || !v.given(key+".replicas"), key+".replicas", "%d: write 1 or more", variant.Replicas)
+}
+
+func (v *validator) environment(key string, env map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		v.want(name != "" && !strings.ContainsAny(name, "= \t"), join(key, name), "%q is no name of a variable", name)
+	}
+}
+
+func (v *validator) readiness(r release.Readiness) {
+	v.want(r.Path == "" || strings.HasPrefix(r.Path, "/"), "app.readiness.path", "%q must begin with /", r.Path)
+	v.wholeSeconds("app.readiness.period", r.Period, time.Second)
+	v.wholeSeconds("app.readiness.timeout", r.Timeout, time.Second)
+	v.want(r.Failures > 0, "app.readiness.failures", "%d: write 1 or more", r.Failures)
+}
+
+// wholeSeconds checks what Kubernetes counts in seconds.
+func (v *validator) wholeSeconds(key string, d history.Duration, least time.Duration) {
+	v.want(d.D()%time.Second == 0 && d.D() >= least, key, "%s: Kubernetes counts whole seconds here, from %s up", d, least)
+}
+
+var (
+	importPath = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+(/[-\w.~]+)+(@[-\w.+]+)?$`)
+	imageRef   = regexp.MustCompile(`^[a-z0-9][-a-z0-9._/:]*[a-z0-9](:[\w][-\w.]*)?(@sha256:[0-9a-f]{64})?$`)
+)
+
+// image checks as much of an image as can be without building or pulling it.
+func (v *validator) image(key, image string) {
+	scheme, rest, _ := strings.Cut(image, ":")
+	switch {
+	case strings.HasPrefix(image, "ko://."):
+		dir := v.resolve(strings.TrimPrefix(image, "ko://"))
+		v.want(hasMain(dir), key, "no Go program in %s: a directory with package main is expected there", dir)
+	case scheme == "ko":
+		v.want(importPath.MatchString(strings.TrimPrefix(rest, "//")), key,
+			"%q is no import path: write ko://./dir or ko://example.com/module/cmd@version", image)
+	case scheme == "oci-archive" || scheme == "docker-archive":
+		v.want(isFile(v.resolve(rest)), key, "there is no file %s", v.resolve(rest))
+	default:
+		v.want(imageRef.MatchString(image), key,
+			"%q is no image: write ko://import/path[@version], ko://./dir, oci-archive:FILE, docker-archive:FILE or a registry's reference", image)
+	}
+}
+
+// resolve is where a relative path of the app lies.
+func (v *validator) resolve(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(v.s.Root(), path)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// hasMain reports whether dir holds Go files of package main. It reads package
+// clauses only: building is for the run.
+func hasMain(dir string) bool {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return false
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly)
+		if err == nil && parsed.Name.Name == "main" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,54 @@
+package scenarios
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/cutover-dev/cutover/faults"
+)
+
+// faults checks every fault and reports whether one of them lasts.
+func (v *validator) faults() (lasting bool) {
+	for i, spec := range v.s.Faults {
+		key := elem("faults", i)
+		v.at(key+".at", spec.At)
+		if v.chaos(key, spec) {
+			lasting = true
+		}
+	}
+	return lasting
+}
+
+// at checks that a fault is pinned to one instant, and to one that there is.
+func (v *validator) at(key string, at faults.At) {
+	given := slices.DeleteFunc([]string{"step", "after", "event"}, func(name string) bool { return !v.given(join(key, name)) })
+	if len(given) != 1 {
+		v.want(false, key, "%d of step, after and event are given: pin the fault to exactly one", len(given))
+		return
+	}
+	v.want(at.When == "" || at.Step != "", key+".when", "only with step: %s has a single instant", given[0])
+	if at.Step == "" || !v.sound("release.strategy", "release.steps") {
+		return
+	}
+	steps := v.s.Steps()
+	v.want(slices.Contains(steps, at.Step), key+".step", "no step %q in this release; its steps: %s%s",
+		at.Step, strings.Join(steps, ", "), didYouMean(at.Step, steps))
+}
+
+// chaos checks the damage itself and reports whether it lasts.
+func (v *validator) chaos(key string, spec faults.Spec) (lasting bool) {
+	duration := key + ".chaos.spec.duration"
+	if v.given(key+".for") && v.given(duration) {
+		v.want(false, key+".for", "the duration is also given as chaos.spec.duration on line %d: keep for", v.line(duration))
+		return true
+	}
+	if !v.sound(key) {
+		return true
+	}
+	fault, err := faults.Parse(spec)
+	if err != nil {
+		v.add(key+".chaos", "%v", err)
+		return true
+	}
+	return !fault.OneShot()
+}

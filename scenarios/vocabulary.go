@@ -1,0 +1,170 @@
+package scenarios
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/gates"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
+	"github.com/cutover-dev/cutover/release"
+	"github.com/cutover-dev/cutover/verdict"
+)
+
+// required are the keys a section cannot do without.
+var required = map[reflect.Type][]string{
+	reflect.TypeFor[Scenario]():            {"apiVersion", "kind", "metadata", "why", "app", "release", "load", "expect"},
+	reflect.TypeFor[Metadata]():            {"name"},
+	reflect.TypeFor[release.App]():         {"image", "service", "ports"},
+	reflect.TypeFor[release.Spec]():        {"strategy", "steps"},
+	reflect.TypeFor[gates.ErrorLimit]():    {"max"},
+	reflect.TypeFor[loadgen.Spec]():        {"rate", "slo", "requests"},
+	reflect.TypeFor[history.SLO]():         {"latency", "availability"},
+	reflect.TypeFor[loadgen.RequestSpec](): {"path"},
+	reflect.TypeFor[faults.Spec]():         {"at", "target", "chaos"},
+	reflect.TypeFor[faults.Chaos]():        {"kind", "spec"},
+	reflect.TypeFor[history.Control]():     {"verdict"},
+}
+
+// choice is a key whose value is one of a few words.
+type choice struct {
+	known   []string
+	planned []string // words of the format that nothing implements yet
+	others  string   // what else the format allows there, but nothing implements yet
+}
+
+// choices are those keys, by their path with every index as [].
+var choices = map[string]choice{
+	"apiVersion": {known: []string{APIVersion}},
+	"kind":       {known: []string{Kind}},
+	"release.strategy": {
+		known:   []string{"canary"},
+		planned: []string{"recreate", "rolling", "blue-green", "a-b", "A/B", "shadow"},
+	},
+	"gate.noData":            {known: []string{"rollback", "hold", "proceed"}},
+	"load.arrivals":          {known: []string{"poisson", "constant"}, planned: []string{"replay"}},
+	"load.requests[].method": {known: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}},
+	"faults[].at.when":       {known: []string{"before", "begin", "live"}},
+	"faults[].at.event":      {known: []string{"rollback"}},
+	"faults[].target": {
+		known:   []string{"candidate", "baseline", "both"},
+		planned: []string{"procedure", "gate", "apiserver"},
+		others:  "a workload by its name",
+	},
+	"expect.outcome": {known: []string{
+		string(verdict.Promoted), string(verdict.RolledBack), string(verdict.Stuck), string(verdict.Failed),
+	}},
+	"control.verdict": {known: []string{
+		string(verdict.Fail), string(verdict.Invalid), string(verdict.Skipped), string(verdict.Error),
+	}},
+	"control.check": {known: expectations},
+}
+
+// expectations are the checks of what a scenario expects: each is named after its key.
+var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault"}
+
+// judge says what is wrong with word; "" if nothing is.
+func (c choice) judge(word string) string {
+	if slices.Contains(c.known, word) {
+		return ""
+	}
+	if slices.Contains(c.planned, word) {
+		return fmt.Sprintf("%q is not supported yet; supported: %s", word, strings.Join(c.known, ", "))
+	}
+	text := fmt.Sprintf("unknown word %q; known here: %s", word, strings.Join(c.known, ", "))
+	if c.others != "" {
+		text += fmt.Sprintf(" (%s is not supported yet)", c.others)
+	}
+	return text + didYouMean(word, c.known)
+}
+
+// planned are keys of the format that nothing implements yet, by their path with
+// every index as [], and what does the job meanwhile.
+var planned = map[string]string{
+	"procedure":            "release.strategy moves the traffic",
+	"app.manifests":        "app.image makes the Deployment and the Service",
+	"app.chart":            "app.image makes the Deployment and the Service",
+	"app.kustomize":        "app.image makes the Deployment and the Service",
+	"app.workload":         "app.image makes the Deployment and the Service",
+	"app.container":        "app.image makes the Deployment and the Service",
+	"app.dependencies":     "a service that needs no other",
+	"app.version.digest":   "header, json, or neither: then the gateway's access log tells",
+	"app.version.image":    "header, json, or neither: then the gateway's access log tells",
+	"app.baseline.values":  variants,
+	"app.baseline.patch":   variants,
+	"app.candidate.values": variants,
+	"app.candidate.patch":  variants,
+	"release.procedure":    "release.strategy moves the traffic",
+	"release.router":       "weights at the gateway",
+	"gate.sequential":      thresholds,
+	"gate.compare":         thresholds,
+	"gate.prometheus":      thresholds,
+	"gate.webhook":         thresholds,
+	"gate.kind":            thresholds,
+	"load.capture":         generated,
+	"load.replay":          generated,
+	"load.mirror":          generated,
+	"load.diff":            generated,
+	"load.requests[].auth": "headers, with " + literal,
+	"faults[].repeat":      "one entry under faults for each time",
+	"faults[].at.write":    "step, after or event",
+	"expect.diff":          measured,
+	"expect.lostWrites":    measured,
+}
+
+const (
+	variants   = "image, env, args and replicas differ between the versions"
+	thresholds = "errors and latency limits"
+	generated  = "load.requests"
+	literal    = "the text itself"
+)
+
+// measured is what can be expected.
+var measured = strings.Join(expectations, ", ")
+
+// indirect are the keys that fetch a text from somewhere else.
+var indirect = []string{"fromEnv", "fromFile", "fromSecret"}
+
+// didYouMean suggests the known word that is nearest to a mistyped one.
+func didYouMean(word string, known []string) string {
+	if near, ok := nearest(word, known); ok {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// nearest finds the known word that a mistyped one most likely stands for.
+func nearest(word string, known []string) (string, bool) {
+	best, bestDistance := "", 3
+	for _, k := range known {
+		d := distance(strings.ToLower(word), strings.ToLower(k))
+		if d < bestDistance && d*2 < len(k) {
+			best, bestDistance = k, d
+		}
+	}
+	return best, best != ""
+}
+
+// distance is how many letters must be added, dropped or changed to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
