@@ -9,7 +9,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -81,16 +80,16 @@ func (r *GatewayAPI) route(split Split, generation Generation) *gatewayv1.HTTPRo
 		},
 		Spec: gatewayv1.HTTPRouteSpec{
 			CommonRouteSpec: gatewayv1.CommonRouteSpec{ParentRefs: []gatewayv1.ParentReference{{
-				Group:     ptr.To(gatewayv1.Group(gatewayv1.GroupName)),
-				Kind:      ptr.To(gatewayv1.Kind("Gateway")),
-				Namespace: ptr.To(gatewayv1.Namespace(r.Gateway.Namespace)),
+				Group:     new(gatewayv1.Group(gatewayv1.GroupName)),
+				Kind:      new(gatewayv1.Kind("Gateway")),
+				Namespace: new(gatewayv1.Namespace(r.Gateway.Namespace)),
 				Name:      gatewayv1.ObjectName(r.Gateway.Name),
 			}}},
 			Hostnames: []gatewayv1.Hostname{gatewayv1.Hostname(Hostname(r.App.Service, r.Namespace))},
 			Rules: []gatewayv1.HTTPRouteRule{{
 				Matches: []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{
-					Type:  ptr.To(gatewayv1.PathMatchPathPrefix),
-					Value: ptr.To("/"),
+					Type:  new(gatewayv1.PathMatchPathPrefix),
+					Value: new("/"),
 				}}},
 				Filters: []gatewayv1.HTTPRouteFilter{{
 					Type: gatewayv1.HTTPRouteFilterResponseHeaderModifier,
@@ -111,12 +110,12 @@ func (r *GatewayAPI) route(split Split, generation Generation) *gatewayv1.HTTPRo
 func (r *GatewayAPI) backend(v history.Version, weight int) gatewayv1.HTTPBackendRef {
 	return gatewayv1.HTTPBackendRef{BackendRef: gatewayv1.BackendRef{
 		BackendObjectReference: gatewayv1.BackendObjectReference{
-			Group: ptr.To(gatewayv1.Group("")),
-			Kind:  ptr.To(gatewayv1.Kind("Service")),
+			Group: new(gatewayv1.Group("")),
+			Kind:  new(gatewayv1.Kind("Service")),
 			Name:  gatewayv1.ObjectName(r.App.Backend(v)),
-			Port:  ptr.To(gatewayv1.PortNumber(r.App.Ports[httpPort])),
+			Port:  new(gatewayv1.PortNumber(r.App.Ports[httpPort])),
 		},
-		Weight: ptr.To(int32(weight)),
+		Weight: new(int32(weight)),
 	}}
 }
 

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -103,15 +102,15 @@ func (i *Installation) deployment(v history.Version) (*appsv1.Deployment, error)
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: i.App.Workload(v), Labels: i.labels(v)},
 		Spec: appsv1.DeploymentSpec{
-			Replicas: ptr.To(i.App.replicas(v)),
+			Replicas: new(i.App.replicas(v)),
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{DeploymentLabel: i.App.Workload(v)}},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: i.labels(v)},
 				Spec: corev1.PodSpec{
 					Containers:                    []corev1.Container{i.container(v, image)},
-					TerminationGracePeriodSeconds: ptr.To(int64(wholeSeconds(i.App.Grace))),
-					AutomountServiceAccountToken:  ptr.To(false),
-					EnableServiceLinks:            ptr.To(false),
+					TerminationGracePeriodSeconds: new(int64(wholeSeconds(i.App.Grace))),
+					AutomountServiceAccountToken:  new(false),
+					EnableServiceLinks:            new(false),
 				},
 			},
 		},
@@ -177,7 +176,7 @@ func (i *Installation) service(name string, v history.Version) *corev1.Service {
 			TargetPort: intstr.FromString(name),
 		}
 		if name == httpPort {
-			port.AppProtocol = ptr.To("http") // or a gateway takes 443 for TLS
+			port.AppProtocol = new("http") // or a gateway takes 443 for TLS
 		}
 		service.Spec.Ports = append(service.Spec.Ports, port)
 	}

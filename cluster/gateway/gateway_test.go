@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+const image = "cutover.local/traefik:3.6.0"
+
+func builder(t *testing.T) *fake.ClientBuilder {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, gatewayv1.Install, apiextensionsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fake.NewClientBuilder().WithScheme(scheme)
+}
+
+// The role must name every kind that is defined, or Traefik waits for ever for the
+// one that it may not list.
+func TestRoleCoversWatchedKinds(t *testing.T) {
+	var may []string
+	for _, rule := range clusterRole().Rules {
+		if slices.Contains(rule.APIGroups, gatewayv1.GroupName) && slices.Contains(rule.Verbs, "watch") {
+			may = append(may, rule.Resources...)
+		}
+	}
+	for _, w := range watched {
+		if !slices.Contains(may, w.plural) {
+			t.Errorf("the role lacks %s", w.plural)
+		}
+	}
+	if len(may) != len(watched) {
+		t.Errorf("the role reads %v, more than is watched", may)
+	}
+}
+
+func TestCRDs(t *testing.T) {
+	for _, object := range CRDs() {
+		crd := object.(*apiextensionsv1.CustomResourceDefinition)
+		if want := crd.Spec.Names.Plural + ".gateway.networking.k8s.io"; crd.Name != want {
+			t.Errorf("named %s, the API server wants %s", crd.Name, want)
+		}
+		if !strings.HasPrefix(crd.Annotations["api-approved.kubernetes.io"], "unapproved") {
+			t.Errorf("%s claims an approval that it does not have", crd.Name)
+		}
+		if crd.Spec.Versions[0].Subresources.Status == nil {
+			t.Errorf("%s has no status subresource", crd.Name)
+		}
+	}
+}
+
+func TestInstall(t *testing.T) {
+	c := builder(t).Build()
+	for range 2 { // the second run finds all of it there
+		if err := Install(t.Context(), c, image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var gateway gatewayv1.Gateway
+	if err := c.Get(t.Context(), Gateway(), &gateway); err != nil {
+		t.Fatal(err)
+	}
+	if from := gateway.Spec.Listeners[0].AllowedRoutes.Namespaces.From; *from != gatewayv1.NamespacesFromAll {
+		t.Errorf("routes are taken from %s", *from)
+	}
+}
+
+// A cluster's own definitions of the Gateway API stay as they are.
+func TestInstallLeavesWhatIsThere(t *testing.T) {
+	theirs := CRDs()[0].(*apiextensionsv1.CustomResourceDefinition)
+	theirs.Annotations = map[string]string{"gateway.networking.k8s.io/bundle-version": "v1.4.0"}
+	c := builder(t).WithObjects(theirs).Build()
+	if err := Install(t.Context(), c, image); err != nil {
+		t.Fatal(err)
+	}
+	var found apiextensionsv1.CustomResourceDefinition
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(theirs), &found); err != nil {
+		t.Fatal(err)
+	}
+	if found.Annotations["gateway.networking.k8s.io/bundle-version"] != "v1.4.0" {
+		t.Errorf("overwritten: %v", found.Annotations)
+	}
+}
+
+func TestInstallErrors(t *testing.T) {
+	unserved := &meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: gatewayv1.GroupName, Kind: "Gateway"}}
+	for _, test := range []struct {
+		name    string
+		answers []error // of the first attempts to create the Gateway
+		want    string
+	}{
+		// a kind just defined is served a moment later: waited for
+		{"not served yet", []error{unserved, unserved, nil}, ""},
+		// a refusal for good: reported at once
+		{"forbidden", []error{errors.New("forbidden: no")}, "forbidden: no"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			attempt := 0
+			c := builder(t).WithInterceptorFuncs(interceptor.Funcs{
+				Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+					if _, ok := object.(*gatewayv1.Gateway); ok {
+						attempt++
+						if err := test.answers[attempt-1]; err != nil {
+							return err
+						}
+					}
+					return c.Create(ctx, object, options...)
+				},
+			}).Build()
+			err := Install(t.Context(), c, image)
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			if attempt != len(test.answers) {
+				t.Errorf("%d attempts, want %d", attempt, len(test.answers))
+			}
+		})
+	}
+}
+
+func pod(name, ip string, ready corev1.ConditionStatus) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: podLabels()},
+		Status:     corev1.PodStatus{PodIP: ip, Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+	}
+}
+
+func TestEndpoint(t *testing.T) {
+	leaving := pod("leaving", "10.0.0.1", corev1.ConditionTrue)
+	leaving.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	leaving.Finalizers = []string{"test/keep"}
+	pulling := pod("pulling", "", corev1.ConditionFalse)
+	pulling.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such image"},
+	}}}
+	for _, test := range []struct {
+		name string
+		pods []client.Object
+		want string // the pod, or words of the error
+	}{
+		// one ready among others: that one
+		{"ready", []client.Object{leaving, pod("new", "10.0.0.2", corev1.ConditionTrue)}, "new"},
+		// a pod on its way out takes no new load
+		{"only a leaving one", []client.Object{leaving}, "pod leaving is Running"},
+		// what the pod waits for is the first thing to know
+		{"cannot start", []client.Object{pulling}, "ImagePullBackOff: no such image"},
+		// nothing was created
+		{"none", nil, "it has no pod"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+			defer cancel()
+			ip, port, name, err := Endpoint(ctx, builder(t).WithObjects(test.pods...).Build())
+			if err != nil {
+				if !strings.Contains(err.Error(), test.want) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v, want %q", err, test.want)
+				}
+				return
+			}
+			if name != test.want || ip != "10.0.0.2" || port != webPort {
+				t.Errorf("got %s at %s:%d, want %s", name, ip, port, test.want)
+			}
+		})
+	}
+}
+
+func TestParseAccessLine(t *testing.T) {
+	for _, test := range []struct {
+		name, line, id, ip string
+		ok                 bool
+	}{
+		// answered by a pod
+		{"served", `{"DownstreamStatus":200,"ServiceAddr":"10.0.0.7:8080","request_X-Request-Id":"r-1"}`, "r-1", "10.0.0.7", true},
+		// no endpoint to ask: an access line all the same
+		{"no backend", `{"DownstreamStatus":503,"request_X-Request-Id":"r-2"}`, "r-2", "", true},
+		// IPv6 addresses are in brackets
+		{"ipv6", `{"ServiceAddr":"[fd00::7]:8080","request_X-Request-Id":"r-3"}`, "r-3", "fd00::7", true},
+		// somebody else's request
+		{"no id", `{"DownstreamStatus":404}`, "", "", false},
+		// the gateway's own messages share the stream
+		{"message", `{"level":"info","message":"Starting"}`, "", "", false},
+		// and a line may be cut off
+		{"torn", `{"DownstreamStatus":2`, "", "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			line, ok := ParseAccessLine([]byte(test.line))
+			if ok != test.ok || line.RequestID != test.id || line.BackendIP() != test.ip {
+				t.Errorf("got %+v %v", line, ok)
+			}
+		})
+	}
+}
+
+// Everything that is namespaced or not carries the mark by which it is found again.
+func TestEverythingIsMarked(t *testing.T) {
+	for _, object := range append(CRDs(), Manifests(image)...) {
+		if object.GetLabels()[managedBy] != owner {
+			t.Errorf("%T %s is not marked as ours", object, object.GetName())
+		}
+		if object.GetObjectKind().GroupVersionKind().Kind == "" {
+			t.Errorf("%T %s does not say its kind", object, object.GetName())
+		}
+	}
+	if subject := Manifests(image)[3].(*rbacv1.ClusterRoleBinding).Subjects[0]; subject.Namespace != Namespace || subject.Name != name {
+		t.Errorf("the role is bound to %+v", subject)
+	}
+}
