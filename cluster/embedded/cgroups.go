@@ -1,0 +1,246 @@
+package embedded
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hierarchy is one mounted cgroup hierarchy and where this process stands in it.
+type hierarchy struct {
+	mount       string // where it is mounted on the host
+	controllers string // mount option that names it in version 1; "" for version 2
+	own         string // folder of this process's cgroup
+}
+
+// hierarchies lists the ones that a cluster gets cgroups in: those of version 1, or
+// the one of version 2 where there is no other. Beside version 1 hierarchies the
+// version 2 tree has no controllers and is left alone.
+func hierarchies() ([]hierarchy, error) {
+	mounts, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer mounts.Close()
+	groups, err := ownCgroups()
+	if err != nil {
+		return nil, err
+	}
+	var one, two []hierarchy
+	for lines := bufio.NewScanner(mounts); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		separator := indexOf(fields, "-")
+		if separator < 0 || len(fields) < separator+4 {
+			continue
+		}
+		root, mount, kind, options := fields[3], fields[4], fields[separator+1], fields[separator+3]
+		switch kind {
+		case "cgroup":
+			for key, path := range groups {
+				if key != "" && optionsName(options, key) {
+					one = append(one, hierarchy{mount: mount, controllers: key, own: under(mount, root, path)})
+				}
+			}
+		case "cgroup2":
+			two = append(two, hierarchy{mount: mount, own: under(mount, root, groups[""])})
+		}
+	}
+	if len(one) > 0 {
+		return one, nil
+	}
+	if len(two) == 0 {
+		return nil, errors.New("no cgroup hierarchy is mounted; mount one at /sys/fs/cgroup")
+	}
+	return two[:1], nil
+}
+
+// ownCgroups reads /proc/self/cgroup: controllers → path. Version 2 has no controllers.
+func ownCgroups() (map[string]string, error) {
+	data, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 {
+			groups[parts[1]] = parts[2]
+		}
+	}
+	return groups, nil
+}
+
+// optionsName reports whether a mount's options name exactly these controllers.
+func optionsName(options, controllers string) bool {
+	present := strings.Split(options, ",")
+	for _, controller := range strings.Split(controllers, ",") {
+		if indexOf(present, controller) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// under places a cgroup's path below the mount of a hierarchy whose root may be a
+// cgroup itself, as in a container.
+func under(mount, root, path string) string {
+	relative, err := filepath.Rel(root, path)
+	if err != nil || strings.HasPrefix(relative, "..") {
+		relative = ""
+	}
+	return filepath.Join(mount, relative)
+}
+
+func indexOf(list []string, want string) int {
+	for i, item := range list {
+		if item == want {
+			return i
+		}
+	}
+	return -1
+}
+
+// makeCgroups makes the cluster's own cgroup below our current one in each
+// hierarchy and returns the folders.
+func makeCgroups(name string, list []hierarchy) ([]string, error) {
+	var made []string
+	for _, h := range list {
+		parent := h.own
+		if h.controllers == "" {
+			// A cgroup of version 2 that holds processes, as ours does, cannot hand
+			// controllers on: the cluster's has to stand at the top.
+			parent = h.mount
+		}
+		dir := filepath.Join(parent, "cutover-"+name)
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return made, fmt.Errorf("make the cluster's cgroup: %w", err)
+		}
+		made = append(made, dir)
+		if strings.Contains(h.controllers, "cpuset") {
+			if err := inheritCpuset(parent, dir); err != nil {
+				return made, err
+			}
+		}
+	}
+	return made, nil
+}
+
+// inheritCpuset fills in what a new cpuset of version 1 lacks: without processors
+// and memory nodes nothing may join it.
+func inheritCpuset(parent, dir string) error {
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		value, err := os.ReadFile(filepath.Join(parent, file))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join moves this process into the cgroups.
+func join(dirs []string) error {
+	for _, dir := range dirs {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+			return fmt.Errorf("join cgroup %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// removeCgroups removes the folders and all below them, which the kernel never
+// does. A cgroup whose last process is just being reaped is busy for a moment.
+func removeCgroups(dirs []string) error {
+	deadline := time.Now().Add(5 * time.Second)
+	var failed []error
+	for _, dir := range dirs {
+		for {
+			err := removeTree(dir)
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+				failed = append(failed, fmt.Errorf("remove cgroup %s: %w", dir, err))
+				break
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func removeTree(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.IsDir() {
+			if err := removeTree(filepath.Join(dir, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return unix.Rmdir(dir)
+}
+
+// strays lists the cgroups of the named cluster that exist, wherever this process
+// stands now: a clean-up may run elsewhere than the run that it cleans up after.
+func strays(name string, list []hierarchy) []string {
+	var found []string
+	for _, h := range list {
+		for _, parent := range []string{h.own, h.mount} {
+			dir := filepath.Join(parent, "cutover-"+name)
+			if _, err := os.Stat(dir); err == nil && indexOf(found, dir) < 0 {
+				found = append(found, dir)
+			}
+		}
+	}
+	return found
+}
+
+// killMembers ends every process in the cgroups and below. They can only be the
+// cluster's: nobody else is put there.
+func killMembers(dirs []string) error {
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.Name() != "cgroup.procs" {
+				return ignoreGone(err)
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return ignoreGone(err)
+			}
+			for _, line := range strings.Fields(string(data)) {
+				pid, err := strconv.Atoi(line)
+				if err != nil || pid == os.Getpid() {
+					continue
+				}
+				if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+					return fmt.Errorf("kill process %d of %s: %w", pid, dir, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}

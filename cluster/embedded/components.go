@@ -1,0 +1,421 @@
+package embedded
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// KubernetesVersion is the release that the kube component is built from.
+const KubernetesVersion = "v1.36.3"
+
+// Modules are kept with .txt endings: go:embed refuses the files of another module.
+//
+//go:embed components/*/*.txt
+var modules embed.FS
+
+// component is one Go module and the programs built from it.
+type component struct {
+	name     string
+	packages []string // import paths; "." is the module itself
+	tags     string
+	ldflags  string
+	cgo      bool
+	links    []string // other names of the program, which acts by the name it is started under
+}
+
+var components = []component{
+	{name: "kube", packages: []string{"."},
+		ldflags: "-X k8s.io/component-base/version.gitVersion=" + KubernetesVersion +
+			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
+		links: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"}},
+	{name: "containerd", tags: "no_btrfs,no_devmapper,no_zfs", packages: []string{
+		"github.com/containerd/containerd/v2/cmd/containerd",
+		"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+		"github.com/containerd/containerd/v2/cmd/ctr"}},
+	// containerd's default profile needs a runc with seccomp, which needs cgo.
+	{name: "runc", tags: "seccomp", cgo: true, packages: []string{"github.com/opencontainers/runc"},
+		ldflags: "-X main.version=1.5.2"},
+	{name: "cni", packages: []string{
+		"github.com/containernetworking/plugins/plugins/main/ptp",
+		"github.com/containernetworking/plugins/plugins/main/loopback",
+		"github.com/containernetworking/plugins/plugins/ipam/host-local",
+		"github.com/containernetworking/plugins/plugins/meta/portmap"}},
+	{name: "pause", packages: []string{"."}},
+	{name: "coredns", packages: []string{"."}},
+	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
+}
+
+// Components is a folder of built programs.
+type Components struct{ dir string }
+
+// Path is where the program is.
+func (c Components) Path(program string) string { return filepath.Join(c.dir, program) }
+
+// EnsureComponents builds what is not in the cache yet and returns the folder that
+// holds every program. What it says of its progress goes to out. The folder named
+// by CUTOVER_COMPONENTS is used as it is instead.
+func EnsureComponents(ctx context.Context, out io.Writer) (Components, error) {
+	if dir := os.Getenv("CUTOVER_COMPONENTS"); dir != "" {
+		return prebuilt(dir)
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return Components{}, err
+	}
+	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
+	if err != nil {
+		return Components{}, err
+	}
+	defer unlock()
+	built := make([]string, 0, len(components))
+	for i, c := range components {
+		dir, err := c.ensure(ctx, cache, fmt.Sprintf("component  %d/%d %s", i+1, len(components), c.name), out)
+		if err != nil {
+			return Components{}, err
+		}
+		built = append(built, dir)
+	}
+	return gather(cache, built)
+}
+
+func prebuilt(dir string) (Components, error) {
+	for _, c := range components {
+		for _, program := range c.programs() {
+			if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+				return Components{}, fmt.Errorf("CUTOVER_COMPONENTS=%s lacks %s; build all of them with `cutover cluster components` and point at the folder that it prints, or unset the variable: %w", dir, program, err)
+			}
+		}
+	}
+	return Components{dir: dir}, nil
+}
+
+func (c component) programs() []string {
+	var names []string
+	for _, p := range c.packages {
+		if p == "." {
+			p = c.name
+		}
+		names = append(names, filepath.Base(p))
+	}
+	return append(names, c.links...)
+}
+
+// key identifies what a build would produce: the module's files, the toolchain,
+// the platform, and the flags.
+func (c component) key(goVersion string) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links)
+	err := c.eachFile(func(name string, data []byte) error {
+		fmt.Fprintln(sum, name, len(data))
+		_, err := sum.Write(data)
+		return err
+	})
+	return hex.EncodeToString(sum.Sum(nil))[:16], err
+}
+
+func (c component) eachFile(do func(name string, data []byte) error) error {
+	dir := "components/" + c.name
+	entries, err := fs.ReadDir(modules, dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		data, err := fs.ReadFile(modules, dir+"/"+entry.Name())
+		if err != nil {
+			return err
+		}
+		if err := do(strings.TrimSuffix(entry.Name(), ".txt"), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensure returns the folder of the built component, building it if it is not there
+// or not what was built. A build happens aside and is renamed when it is whole, so
+// an interrupt loses one component at most.
+func (c component) ensure(ctx context.Context, cache, label string, out io.Writer) (string, error) {
+	goVersion, err := goVersion(ctx)
+	if err != nil {
+		return "", err
+	}
+	key, err := c.key(goVersion)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, c.name+"-"+key)
+	switch err := verifySums(dir); {
+	case err == nil:
+		return dir, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		fmt.Fprintf(out, "%s: the cached build is damaged (%v); building it again\n", label, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	aside, err := os.MkdirTemp(cache, "."+c.name+"-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(aside)
+	if err := c.build(ctx, aside, label, out); err != nil {
+		return "", err
+	}
+	if err := writeSums(aside); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(aside, dir)
+}
+
+func (c component) build(ctx context.Context, target, label string, out io.Writer) error {
+	source := filepath.Join(target, "src")
+	if err := os.Mkdir(source, 0o700); err != nil {
+		return err
+	}
+	err := c.eachFile(func(name string, data []byte) error {
+		return os.WriteFile(filepath.Join(source, name), data, 0o600)
+	})
+	if err != nil {
+		return err
+	}
+	cgo := "0"
+	if c.cgo {
+		cgo = "1"
+		if err := requireSeccomp(ctx); err != nil {
+			return err
+		}
+	}
+	arguments := []string{"build", "-v", "-trimpath", "-buildvcs=false", "-tags", c.tags, "-ldflags", "-s -w " + c.ldflags, "-o", target + "/"}
+	build := exec.CommandContext(ctx, "go", append(arguments, c.packages...)...)
+	build.Dir = source
+	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOFLAGS=", "GOWORK=off")
+	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
+	if err := runWithProgress(build, label, out); err != nil {
+		return fmt.Errorf("component %s could not be built: %w", c.name, err)
+	}
+	for _, link := range c.links {
+		if err := os.Symlink(c.name, filepath.Join(target, link)); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(source)
+}
+
+func requireSeccomp(ctx context.Context) error {
+	if err := exec.CommandContext(ctx, "pkg-config", "--exists", "libseccomp").Run(); err != nil {
+		return fmt.Errorf("runc needs gcc, pkg-config and the headers of libseccomp to be built, and `pkg-config --exists libseccomp` says no: install them (Debian, Ubuntu: apt-get install gcc pkg-config libseccomp-dev; Fedora: dnf install gcc pkgconf libseccomp-devel): %w", err)
+	}
+	return nil
+}
+
+// runWithProgress runs a verbose go build and counts the packages it names.
+func runWithProgress(build *exec.Cmd, label string, out io.Writer) error {
+	stderr, err := build.StderrPipe()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	fmt.Fprintf(out, "%s: building from its Go module\n", label)
+	if err := build.Start(); err != nil {
+		return fmt.Errorf("go could not be started; install Go and put it in PATH: %w", err)
+	}
+	var tail []string
+	compiled, reported := 0, time.Now()
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if tail = append(tail, lines.Text()); len(tail) > 30 {
+			tail = tail[1:]
+		}
+		compiled++
+		if time.Since(reported) > 10*time.Second {
+			fmt.Fprintf(out, "%s: %d packages, %.0f s\n", label, compiled, time.Since(began).Seconds())
+			reported = time.Now()
+		}
+	}
+	if err := build.Wait(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", build.String(), err, strings.Join(tail, "\n"))
+	}
+	fmt.Fprintf(out, "%s: built in %.0f s\n", label, time.Since(began).Seconds())
+	return nil
+}
+
+// gather makes one folder of links to all programs, named by what it links.
+func gather(cache string, built []string) (Components, error) {
+	sum := sha256.Sum256([]byte(strings.Join(built, "\n")))
+	dir := filepath.Join(cache, "all-"+hex.EncodeToString(sum[:8]))
+	if _, err := os.Stat(dir); err == nil {
+		return Components{dir: dir}, nil
+	}
+	aside, err := os.MkdirTemp(cache, ".all-")
+	if err != nil {
+		return Components{}, err
+	}
+	defer os.RemoveAll(aside)
+	for i, c := range components {
+		for _, program := range c.programs() {
+			// Hard links, so that the folder can be bound into a sandbox by itself.
+			real, err := filepath.EvalSymlinks(filepath.Join(built[i], program))
+			if err != nil {
+				return Components{}, err
+			}
+			if err := os.Link(real, filepath.Join(aside, program)); err != nil {
+				return Components{}, err
+			}
+		}
+	}
+	return Components{dir: dir}, os.Rename(aside, dir)
+}
+
+func goVersion(ctx context.Context) (string, error) {
+	version, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
+	if err != nil {
+		return "", fmt.Errorf("the components are built with Go, and `go env GOVERSION` failed; install Go and put it in PATH: %w", err)
+	}
+	return strings.TrimSpace(string(version)), nil
+}
+
+// cacheDir is the root-owned folder that built components live in.
+func cacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder for the components; set HOME or XDG_CACHE_HOME: %w", err)
+	}
+	dir := filepath.Join(base, "cutover", "components")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	// Root runs what is in here: nobody else may have put it there.
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	var stat unix.Stat_t
+	if err := unix.Stat(dir, &stat); err != nil {
+		return "", err
+	}
+	if int(stat.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+		return "", fmt.Errorf("the component cache %s belongs to uid %d with mode %v; others could change what root runs. Remove it, or chown it to uid %d and chmod 700", dir, stat.Uid, info.Mode().Perm(), os.Geteuid())
+	}
+	return dir, nil
+}
+
+const sumsFile = "SHA256SUMS.json"
+
+func writeSums(dir string) error {
+	sums, err := sumAll(dir)
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(sums, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, sumsFile), data, 0o600)
+}
+
+// verifySums compares every program with what was built. Its error is
+// fs.ErrNotExist where nothing was built.
+func verifySums(dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, sumsFile))
+	if err != nil {
+		return err
+	}
+	var want map[string]string
+	if err := json.Unmarshal(data, &want); err != nil {
+		return fmt.Errorf("%s: %w", sumsFile, err)
+	}
+	got, err := sumAll(dir)
+	if err != nil {
+		return err
+	}
+	for name, sum := range want {
+		if got[name] != sum {
+			return fmt.Errorf("%s is not what was built", name)
+		}
+	}
+	return nil
+}
+
+func sumAll(dir string) (map[string]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]string{}
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() || entry.Name() == sumsFile {
+			continue
+		}
+		sum, err := sumFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		sums[entry.Name()] = sum
+	}
+	return sums, nil
+}
+
+func sumFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// lockFile waits for an exclusive lock and returns its release.
+func lockFile(ctx context.Context, path string) (func(), error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { file.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			file.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			file.Close()
+			return nil, fmt.Errorf("gave up waiting for %s, which another build holds: %w", path, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// programNames lists every program of every component, sorted.
+func programNames() []string {
+	var names []string
+	for _, c := range components {
+		names = append(names, c.programs()...)
+	}
+	slices.Sort(names)
+	return names
+}

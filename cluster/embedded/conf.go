@@ -1,0 +1,223 @@
+package embedded
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Addresses. The network namespace is the cluster's own, so every cluster has the
+// same ones and none of them clash.
+const (
+	nodeName      = "node-0"
+	nodeIP        = "10.112.0.2"
+	nodeNet       = "10.112.0.2/24"
+	podNet        = "10.244.0.0/16"
+	serviceNet    = "10.96.0.0/16"
+	apiServiceIP  = "10.96.0.1"
+	dnsServiceIP  = "10.96.0.10"
+	clusterDomain = "cluster.local"
+)
+
+// Places inside the sandbox.
+const (
+	insidePrograms   = "/opt/cutover/bin"
+	insideExecutable = "/opt/cutover/cutover"
+	insideState      = "/state"
+	insideSocket     = insideState + "/run/containerd.sock"
+)
+
+// pauseImage is the sandbox image of every pod.
+const pauseImage = "cutover.local/pause:1"
+
+// writeConf writes the configuration files of all components below conf/.
+func (s state) writeConf() error {
+	files := map[string]string{
+		"containerd.toml": containerdConf,
+		"cni.conflist":    cniConf,
+		"kubelet.yaml":    kubeletConf,
+		"proxy.yaml":      proxyConf,
+		"scheduler.yaml":  schedulerConf,
+		// Pods get cluster DNS only; there is nothing further to ask.
+		"resolv.conf": "options ndots:1\n",
+	}
+	if err := os.Mkdir(s.path("conf", "cni"), 0o700); err != nil {
+		return err
+	}
+	for name, content := range files {
+		path := s.path("conf", name)
+		if name == "cni.conflist" {
+			path = s.path("conf", "cni", "10-cutover.conflist")
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	for _, user := range []string{"controller-manager", "scheduler", "proxy", "kubelet"} {
+		if err := s.writeKubeconfig(s.path("conf", user+".kubeconfig"), "https://127.0.0.1:6443", user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeKubeconfig writes a kubeconfig with the user's certificate in it.
+func (s state) writeKubeconfig(path, server, user string) error {
+	read := func(file string) []byte {
+		data, err := os.ReadFile(s.pki(file))
+		if err != nil {
+			panic(fmt.Sprintf("embedded: %v", err)) // writePKI wrote it a moment ago
+		}
+		return data
+	}
+	type object = map[string]any
+	data, err := json.MarshalIndent(object{
+		"apiVersion": "v1", "kind": "Config", "current-context": "cutover-" + s.name(),
+		"clusters": []object{{"name": "cutover-" + s.name(), "cluster": object{"server": server, "certificate-authority-data": read("ca.crt")}}},
+		"users":    []object{{"name": user, "user": object{"client-certificate-data": read(user + ".crt"), "client-key-data": read(user + ".key")}}},
+		"contexts": []object{{"name": "cutover-" + s.name(), "context": object{"cluster": "cutover-" + s.name(), "user": user}}},
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o600)
+}
+
+// restrict_oom_score_adj: OOM scores can only be lowered with CAP_SYS_RESOURCE,
+// and without this every pod fails where that is missing.
+var containerdConf = strings.NewReplacer("$STATE", insideState, "$BIN", insidePrograms, "$SOCKET", insideSocket, "$PAUSE", pauseImage).Replace(`version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing", "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.blockfile"]
+[grpc]
+  address = "$SOCKET"
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "overlayfs"
+  [plugins."io.containerd.cri.v1.images".pinned_images]
+    sandbox = "$PAUSE"
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["$BIN"]
+    conf_dir = "$STATE/conf/cni"
+  [plugins."io.containerd.cri.v1.runtime".containerd]
+    default_runtime_name = "runc"
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+        BinaryName = "$BIN/runc"
+        SystemdCgroup = false
+`)
+
+// ptp routes every pod through the node, where its packets can be delayed after
+// they have left their socket; a bridge would keep them to itself.
+const cniConf = `{"cniVersion": "1.0.0", "name": "cutover", "plugins": [
+  {"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": "` + podNet + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
+`
+
+// Nothing is evicted or collected: how full the host's disk is says nothing about
+// the cluster, and an image that is gone cannot be pulled again.
+var kubeletConf = strings.NewReplacer("$STATE", insideState, "$SOCKET", insideSocket).Replace(`apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+address: ` + nodeIP + `
+authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $STATE/pki/ca.crt}}
+authorization: {mode: Webhook}
+tlsCertFile: $STATE/pki/kubelet.crt
+tlsPrivateKeyFile: $STATE/pki/kubelet.key
+clusterDNS: [` + dnsServiceIP + `]
+clusterDomain: ` + clusterDomain + `
+resolvConf: $STATE/conf/resolv.conf
+containerRuntimeEndpoint: unix://$SOCKET
+cgroupDriver: cgroupfs
+cgroupsPerQOS: true
+enforceNodeAllocatable: [pods]
+failCgroupV1: false
+failSwapOn: false
+localStorageCapacityIsolation: false
+evictionHard: {nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%", imagefs.inodesFree: "0%"}
+imageGCHighThresholdPercent: 100
+imageMinimumGCAge: 24h
+containerLogMaxSize: 512Mi
+volumePluginDir: /var/lib/kubelet/plugins
+maxPods: 250
+kubeAPIQPS: 200
+kubeAPIBurst: 400
+registryPullQPS: 0
+eventRecordQPS: 0
+healthzPort: 0
+readOnlyPort: 0
+`)
+
+const proxyConf = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+bindAddress: 127.0.0.1
+clientConnection: {kubeconfig: ` + insideState + `/conf/proxy.kubeconfig, qps: 200, burst: 400}
+clusterCIDR: ` + podNet + `
+hostnameOverride: ` + nodeName + `
+mode: nftables
+nftables: {minSyncPeriod: 100ms}
+conntrack: {maxPerCore: 0, min: 0}
+healthzBindAddress: ""
+metricsBindAddress: 127.0.0.1:10249
+`
+
+const schedulerConf = `apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+clientConnection: {kubeconfig: ` + insideState + `/conf/scheduler.kubeconfig, qps: 200, burst: 400}
+leaderElection: {leaderElect: false}
+`
+
+// program is one component's command line inside the sandbox.
+type program struct {
+	name      string
+	arguments []string
+	needsAPI  bool // started once the API server answers: its retries back off for longer than that takes
+}
+
+func pki(file string) string { return insideState + "/pki/" + file }
+
+// programs lists what the supervisor runs, in order of start.
+var programs = []program{
+	{name: "etcd", arguments: []string{
+		"--name=cutover", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync", "--log-level=warn",
+		"--listen-client-urls=https://127.0.0.1:2379", "--advertise-client-urls=https://127.0.0.1:2379",
+		"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=cutover=http://127.0.0.1:2380",
+		"--client-cert-auth", "--trusted-ca-file=" + pki("etcd-ca.crt"), "--cert-file=" + pki("etcd.crt"), "--key-file=" + pki("etcd.key"),
+	}},
+	{name: "containerd", arguments: []string{"--config", insideState + "/conf/containerd.toml", "--log-level", "warn"}},
+	{name: "kube-apiserver", arguments: []string{
+		"--advertise-address=" + nodeIP, "--secure-port=6443", "--allow-privileged=true", "--anonymous-auth=false", "--profiling=false",
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--client-ca-file=" + pki("ca.crt"),
+		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
+		"--etcd-servers=https://127.0.0.1:2379", "--etcd-cafile=" + pki("etcd-ca.crt"), "--etcd-certfile=" + pki("etcd-client.crt"), "--etcd-keyfile=" + pki("etcd-client.key"),
+		"--kubelet-certificate-authority=" + pki("ca.crt"), "--kubelet-client-certificate=" + pki("apiserver-kubelet.crt"), "--kubelet-client-key=" + pki("apiserver-kubelet.key"),
+		"--kubelet-preferred-address-types=InternalIP",
+		"--service-account-issuer=https://kubernetes.default.svc." + clusterDomain, "--service-account-key-file=" + pki("sa.pub"), "--service-account-signing-key-file=" + pki("sa.key"),
+		"--service-cluster-ip-range=" + serviceNet,
+	}},
+	{name: "kubelet", needsAPI: true, arguments: []string{
+		"--config=" + insideState + "/conf/kubelet.yaml", "--kubeconfig=" + insideState + "/conf/kubelet.kubeconfig",
+		"--hostname-override=" + nodeName, "--node-ip=" + nodeIP, "--root-dir=/var/lib/kubelet",
+	}},
+	{name: "kube-controller-manager", needsAPI: true, arguments: []string{
+		"--kubeconfig=" + insideState + "/conf/controller-manager.kubeconfig", "--leader-elect=false", "--bind-address=127.0.0.1", "--profiling=false",
+		"--service-account-private-key-file=" + pki("sa.key"), "--root-ca-file=" + pki("ca.crt"), "--use-service-account-credentials=true",
+		"--controllers=*,-node-ipam-controller,-ttl-controller,-bootstrap-signer-controller,-token-cleaner-controller", "--kube-api-qps=200", "--kube-api-burst=400",
+	}},
+	{name: "kube-scheduler", needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/scheduler.yaml", "--bind-address=127.0.0.1", "--profiling=false"}},
+	{name: "kube-proxy", needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/proxy.yaml"}},
+}
+
+// sysctls that kubelet sets for the whole host. Files that already hold the wanted
+// values are bound over them in the sandbox, so it changes nothing.
+var sysctls = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}

@@ -1,0 +1,13 @@
+// Package embedded runs a real Kubernetes in a sandbox of namespaces on this
+// machine: etcd, kube-apiserver, controller-manager, scheduler, kubelet,
+// kube-proxy, containerd, runc and CNI plugins, built from their Go modules.
+//
+// Three processes carry a cluster. The janitor stays outside, makes the cgroups,
+// starts the sandbox and removes what the kernel does not when it ends. The
+// sandbox's first process makes the mounts and the network and collects orphans;
+// when it dies the kernel removes everything inside. The supervisor, its only
+// child, starts the components and carries the API server's connections from a
+// listener that was opened on the host's loopback.
+//
+// The sandbox keeps the host clean; it is no security boundary.
+package embedded

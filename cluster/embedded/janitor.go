@@ -1,0 +1,238 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Descriptors that a janitor and a sandbox are started with. A pipe's end says
+// that its other holder is gone: parent-death signals follow threads, not processes.
+const (
+	ownerFD    = 3 // janitor: reads EOF when the owning process is gone
+	readyFD    = 4 // janitor: says "ok" or what went wrong, then closes
+	janitorFD  = 3 // sandbox: reads EOF when the janitor is gone
+	listenerFD = 4 // sandbox: listener on the host's loopback
+)
+
+// startJanitor starts the janitor of a cluster as a session of its own, and waits
+// until the sandbox is running. An owned cluster ends when owner is closed, by
+// whatever end of this process.
+func startJanitor(ctx context.Context, s state, owned bool) (owner io.Closer, err error) {
+	ownerRead, ownerWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer ownerRead.Close()
+	readyRead, readyWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer readyRead.Close()
+	log, err := os.OpenFile(s.log("janitor"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	sp, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	// The janitor must outlive this process: no context may end it.
+	janitor := exec.Command(sp.Executable, "cluster", "janitor", s.name()) //nolint:noctx
+	janitor.Stdout, janitor.Stderr = log, log
+	janitor.Dir = "/"
+	janitor.ExtraFiles = []*os.File{ownerRead, readyWrite}
+	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = janitor.Start()
+	readyWrite.Close()
+	if err != nil {
+		ownerWrite.Close()
+		return nil, fmt.Errorf("start the janitor of cluster %s: %w", s.name(), err)
+	}
+	go func() { _ = janitor.Wait() }() // collects it if it ends before us; how it ended is in its log
+	answer := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(readyRead)
+		answer <- string(text)
+	}()
+	select {
+	case text := <-answer:
+		if text != "ok" {
+			ownerWrite.Close()
+			return nil, fmt.Errorf("cluster %s did not start: %s (log: %s)", s.name(), orElse(text, "its janitor ended"), s.log("janitor"))
+		}
+	case <-ctx.Done():
+		ownerWrite.Close()
+		return nil, ctx.Err()
+	}
+	if !owned {
+		return ownerWrite, ownerWrite.Close()
+	}
+	return ownerWrite, nil
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// RunJanitor is the janitor process: it holds a cluster from outside until the
+// sandbox ends, is told to end, or loses its owner, and then removes what is left.
+func RunJanitor(name string) error {
+	s := stateOf(name)
+	ready := os.NewFile(readyFD, "ready")
+	sp, err := s.read()
+	if err != nil {
+		return err
+	}
+	unlock, err := s.hold()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	terminate := make(chan os.Signal, 1)
+	signal.Notify(terminate, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	sandbox, err := launchSandbox(s, &sp)
+	if err != nil {
+		fmt.Fprint(ready, err)
+		return errors.Join(err, sweep(s))
+	}
+	fmt.Fprint(ready, "ok")
+	ready.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- sandbox.Wait() }()
+	ownerGone := make(chan struct{})
+	if sp.Owned {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.NewFile(ownerFD, "owner"))
+			close(ownerGone)
+		}()
+	}
+	select {
+	case err := <-ended:
+		fmt.Fprintln(os.Stderr, "janitor: the sandbox ended:", err)
+		return sweep(s)
+	case sig := <-terminate:
+		fmt.Fprintln(os.Stderr, "janitor: told to end:", sig)
+	case <-ownerGone:
+		fmt.Fprintln(os.Stderr, "janitor: the owner is gone")
+	}
+	if err := sandbox.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-ended
+	return sweep(s)
+}
+
+// launchSandbox makes the cgroups and clones the sandbox's first process into them
+// and into namespaces of its own.
+func launchSandbox(s state, sp *spec) (*exec.Cmd, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	socket, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	defer socket.Close()
+	sp.Port = listener.Addr().(*net.TCPAddr).Port
+	if sp.Janitor, err = identify(os.Getpid()); err != nil {
+		return nil, err
+	}
+	list, err := hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	sp.Cgroups, err = makeCgroups(s.name(), list)
+	if err := errors.Join(err, s.write(*sp)); err != nil {
+		return nil, err
+	}
+	held, alive, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
+	// alive is never closed: the end of this process closes it.
+	unix.CloseOnExec(int(alive.Fd()))
+	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", s.name()) //nolint:noctx
+	sandbox.Stdout, sandbox.Stderr = os.Stderr, os.Stderr
+	sandbox.Dir = "/"
+	sandbox.Env = []string{"PATH=" + insidePrograms + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"}
+	sandbox.ExtraFiles = []*os.File{held, socket}
+	sandbox.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,
+		Setsid:     true,
+	}
+	// A cgroup namespace is rooted where its creator stands: step in, clone, step out.
+	if err := join(sp.Cgroups); err != nil {
+		return nil, err
+	}
+	err = sandbox.Start()
+	if back := stepOut(list); back != nil {
+		err = errors.Join(err, back)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start the sandbox; it needs root and a kernel with namespaces: %w", err)
+	}
+	if sp.Sandbox, err = identify(sandbox.Process.Pid); err != nil {
+		return nil, errors.Join(err, sandbox.Process.Kill())
+	}
+	return sandbox, s.write(*sp)
+}
+
+func stepOut(list []hierarchy) error {
+	var homes []string
+	for _, h := range list {
+		homes = append(homes, h.own)
+	}
+	return join(homes)
+}
+
+// hold takes the lock that says that the cluster has a living janitor.
+func (s state) hold() (release func(), err error) {
+	file, err := os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("cluster %s has a janitor already: %w", s.name(), err)
+	}
+	return func() { file.Close() }, nil
+}
+
+// sweep ends what still runs of a cluster and removes what it left on the host.
+func sweep(s state) error {
+	sp, err := s.read()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(os.Stderr, "cluster %s: %v; sweeping without it\n", s.name(), err)
+	}
+	if err := sp.Sandbox.kill(); err != nil {
+		return err
+	}
+	list, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	cgroups := append(sp.Cgroups, strays(s.name(), list)...)
+	if err := killMembers(cgroups); err != nil {
+		return err
+	}
+	if err := removeCgroups(cgroups); err != nil {
+		return err
+	}
+	return s.remove()
+}

@@ -1,0 +1,410 @@
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/image"
+)
+
+// Provider is the name of this provider in records and on the command line.
+const Provider = "embedded"
+
+// Options of a new cluster.
+type Options struct {
+	Name  string // "" for a name that nobody has
+	Owned bool   // the cluster ends with this process, however that ends
+	Out   io.Writer
+}
+
+// Cluster is a running embedded cluster.
+type Cluster struct {
+	state      state
+	spec       spec
+	components Components
+	rest       *rest.Config
+	owner      io.Closer // its end is the cluster's; nil if detached
+
+	loading sync.Mutex
+	loaded  map[string]bool
+}
+
+var _ cluster.Cluster = (*Cluster)(nil)
+
+// Up starts a cluster and returns when its node is Ready and its DNS deployed. On
+// an error nothing is left behind.
+func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("an embedded cluster needs root, for namespaces, mounts and cgroups: run it with sudo, or use --cluster kind")
+	}
+	if o.Name == "" {
+		if o.Name, err = freshName(); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkName(o.Name); err != nil {
+		return nil, err
+	}
+	programs, err := EnsureComponents(ctx, o.Out)
+	if err != nil {
+		return nil, err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := stateOf(o.Name)
+	if err := s.create(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{state: s, components: programs, loaded: map[string]bool{}}
+	defer func() {
+		if err != nil {
+			// A fresh context: the clean-up is due also when ctx is what ended.
+			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			err = errors.Join(err, c.down(cleanup))
+		}
+	}()
+	if err := prepare(s, spec{Name: o.Name, Programs: programs.dir, Executable: executable, Owned: o.Owned}); err != nil {
+		return nil, err
+	}
+	if c.owner, err = startJanitor(ctx, s, o.Owned); err != nil {
+		return nil, err
+	}
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	return c, c.awaitUsable(ctx)
+}
+
+func freshName() (string, error) {
+	random := make([]byte, 4)
+	if _, err := rand.Read(random); err != nil {
+		return "", err
+	}
+	return "run-" + hex.EncodeToString(random), nil
+}
+
+// prepare writes all files of a new cluster.
+func prepare(s state, sp spec) error {
+	if err := writePKI(s.path("pki")); err != nil {
+		return err
+	}
+	if err := s.writeConf(); err != nil {
+		return err
+	}
+	return s.write(sp)
+}
+
+// connect reads how to reach the cluster.
+func (c *Cluster) connect() (err error) {
+	if c.spec, err = c.state.read(); err != nil {
+		return err
+	}
+	server := fmt.Sprintf("https://127.0.0.1:%d", c.spec.Port)
+	if err := c.state.writeKubeconfig(c.state.kubeconfig(), server, "admin"); err != nil {
+		return err
+	}
+	if c.rest, err = clientcmd.BuildConfigFromFlags("", c.state.kubeconfig()); err != nil {
+		return err
+	}
+	// The client's default of 5 requests a second is meant for shared clusters.
+	c.rest.QPS, c.rest.Burst = 200, 400
+	return nil
+}
+
+// awaitUsable waits for the API and the node, and meanwhile loads what the first
+// pods need.
+func (c *Cluster) awaitUsable(ctx context.Context) error {
+	client, err := kubernetes.NewForConfig(c.rest)
+	if err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.awaitNode(groupCtx, client) })
+	group.Go(func() error {
+		if err := c.loadOwn(groupCtx, "pause", pauseImage); err != nil {
+			return err
+		}
+		return c.loadOwn(groupCtx, "coredns", corednsImage)
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return installDNS(ctx, client)
+}
+
+func (c *Cluster) awaitNode(ctx context.Context, client kubernetes.Interface) error {
+	last := "no answer from the API server"
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+		if !c.spec.Sandbox.alive() {
+			return false, errors.New("the sandbox ended")
+		}
+		node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
+		if err != nil {
+			last = err.Error()
+			return false, nil
+		}
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				last = "node not Ready: " + condition.Message
+				return condition.Status == corev1.ConditionTrue, nil
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		return fmt.Errorf("cluster %s did not come up: %w (last: %s)\n%s", c.Name(), err, last, c.tails())
+	}
+	return nil
+}
+
+// tails returns the last lines of each component's log.
+func (c *Cluster) tails() string {
+	var text strings.Builder
+	for _, name := range logNames() {
+		data, err := os.ReadFile(c.state.log(name))
+		if err != nil {
+			continue
+		}
+		lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+		if len(lines) > 6 {
+			lines = lines[len(lines)-6:]
+		}
+		fmt.Fprintf(&text, "--- %s\n%s\n", name, strings.Join(lines, "\n"))
+	}
+	return text.String()
+}
+
+func logNames() []string {
+	names := []string{"janitor"}
+	for _, p := range programs {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// Attach connects to a running cluster by name.
+func Attach(name string) (*Cluster, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	s := stateOf(name)
+	sp, err := s.read()
+	if err != nil {
+		return nil, fmt.Errorf("no cluster named %s; `cutover cluster list` shows those that run, `cutover cluster up --name %s` starts it: %w", name, name, err)
+	}
+	if !sp.Sandbox.alive() {
+		return nil, fmt.Errorf("cluster %s has died; `cutover clean` removes what is left of it, `cutover cluster up --name %s` starts it anew", name, name)
+	}
+	c := &Cluster{state: s, components: Components{dir: sp.Programs}, loaded: map[string]bool{}}
+	return c, c.connect()
+}
+
+// Name implements cluster.Cluster.
+func (c *Cluster) Name() string { return c.state.name() }
+
+// Provider implements cluster.Cluster.
+func (c *Cluster) Provider() string { return Provider }
+
+// Kubeconfig implements cluster.Cluster.
+func (c *Cluster) Kubeconfig() string { return c.state.kubeconfig() }
+
+// REST implements cluster.Cluster.
+func (c *Cluster) REST() *rest.Config { return rest.CopyConfig(c.rest) }
+
+// Components are the programs the cluster runs.
+func (c *Cluster) Components() Components { return c.components }
+
+// Facts implements cluster.Cluster.
+func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return cluster.Facts{}, err
+	}
+	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: 1, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
+}
+
+// Dial implements cluster.Cluster. The connection is opened inside the cluster's
+// network namespace and usable from anywhere: a socket belongs to the namespace of
+// the thread that made it.
+func (c *Cluster) Dial(ctx context.Context, address string) (net.Conn, error) {
+	if !c.spec.Sandbox.alive() {
+		return nil, fmt.Errorf("cluster %s has died", c.Name())
+	}
+	return dialInside(ctx, fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID), address)
+}
+
+// LoadImage implements cluster.Cluster. An image is loaded once.
+func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image) error {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	if c.loaded[reference] {
+		return nil
+	}
+	read, write := io.Pipe()
+	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
+	importer := exec.CommandContext(ctx, c.components.Path("ctr"), "--address", c.state.containerd(), "--namespace", "k8s.io",
+		"images", "import", "--no-unpack=false", "-")
+	importer.Stdin = read
+	if output, err := importer.CombinedOutput(); err != nil {
+		return fmt.Errorf("load image %s into cluster %s: %w\n%s", reference, c.Name(), err, output)
+	}
+	c.loaded[reference] = true
+	return nil
+}
+
+// loadOwn loads an image of one component. containerd may still be starting.
+func (c *Cluster) loadOwn(ctx context.Context, program, reference string) error {
+	img, err := image.FromBinary(program, c.components.Path(program), nil)
+	if err != nil {
+		return err
+	}
+	var last error
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		if _, missing := os.Stat(c.state.containerd()); missing != nil {
+			last = missing
+			return false, nil
+		}
+		last = c.LoadImage(ctx, reference, img.Image)
+		return last == nil, nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
+	}
+	return nil
+}
+
+// Close implements cluster.Cluster: an owned cluster is taken down.
+func (c *Cluster) Close(ctx context.Context) error {
+	if !c.spec.Owned {
+		return nil
+	}
+	return c.down(ctx)
+}
+
+func (c *Cluster) down(ctx context.Context) error {
+	if c.owner != nil {
+		if err := c.owner.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+	}
+	return takeDown(ctx, c.state)
+}
+
+// Down takes the named cluster down and returns when nothing is left of it.
+func Down(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	s := stateOf(name)
+	if _, err := os.Stat(string(s)); err != nil {
+		return fmt.Errorf("no cluster named %s; `cutover cluster list` shows them: %w", name, err)
+	}
+	return takeDown(ctx, s)
+}
+
+// takeDown ends the cluster's janitor, which sweeps, or sweeps where there is none.
+func takeDown(ctx context.Context, s state) error {
+	sp, err := s.read()
+	if err == nil && sp.Janitor.alive() {
+		if err := unix.Kill(sp.Janitor.PID, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("end the janitor of cluster %s: %w", s.name(), err)
+		}
+		err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+			return !sp.Janitor.alive(), nil
+		})
+		if err != nil {
+			return fmt.Errorf("the janitor of cluster %s (process %d) does not end: %w", s.name(), sp.Janitor.PID, err)
+		}
+	}
+	if _, err := os.Stat(string(s)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return sweep(s)
+}
+
+// Info describes a cluster for people.
+type Info struct {
+	Name       string
+	Alive      bool
+	Owned      bool
+	Kubeconfig string
+}
+
+// List returns the clusters of this machine, dead ones too.
+func List() ([]Info, error) {
+	all, err := states()
+	if err != nil {
+		return nil, err
+	}
+	var list []Info
+	for _, s := range all {
+		sp, _ := s.read() // one without a spec is being made, or died while it was
+		list = append(list, Info{Name: s.name(), Alive: sp.Sandbox.alive(), Owned: sp.Owned, Kubeconfig: s.kubeconfig()})
+	}
+	return list, nil
+}
+
+// Clean removes what is left of clusters that have lost their janitor and returns
+// their names.
+func Clean() ([]string, error) {
+	all, err := states()
+	if err != nil {
+		return nil, err
+	}
+	var cleaned []string
+	var failed []error
+	for _, s := range all {
+		sp, err := s.read()
+		if err != nil && s.young() {
+			continue // being made this moment
+		}
+		if sp.Janitor.alive() || (sp.Janitor.PID == 0 && s.young()) {
+			continue
+		}
+		if err := sweep(s); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		cleaned = append(cleaned, s.name())
+	}
+	return cleaned, errors.Join(failed...)
+}
+
+// young reports whether the folder is so new that its cluster may be being made.
+func (s state) young() bool {
+	info, err := os.Stat(string(s))
+	return err == nil && time.Since(info.ModTime()) < 10*time.Second
+}
+
+// LogFiles returns where the component's log is, by component.
+func (c *Cluster) LogFiles() map[string]string {
+	files := map[string]string{}
+	for _, name := range logNames() {
+		files[name] = c.state.log(name)
+	}
+	return files
+}

@@ -1,0 +1,306 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// RunSandbox is the sandbox's first process. It arranges the root, the network and
+// the host name, starts the supervisor, and then only collects the orphans of its
+// process namespace. It ends, and with it everything inside, when the supervisor
+// or the janitor does.
+func RunSandbox(name string) error {
+	s := stateOf(name)
+	sp, err := s.read()
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.NewFile(janitorFD, "janitor"))
+		fmt.Fprintln(os.Stderr, "sandbox: the janitor is gone")
+		os.Exit(1) //nolint:forbidigo // nothing to unwind: the kernel ends all that runs in here
+	}()
+	list, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"mounts", func() error { return enterRoot(s, sp, list) }},
+		{"sysctls", coverSysctls},
+		{"network", setUpNetwork},
+		{"host name", func() error { return unix.Sethostname([]byte(nodeName)) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("sandbox: %s: %w", step.what, err)
+		}
+	}
+	supervisor := exec.Command(insideExecutable, "cluster", "supervisor") //nolint:noctx
+	supervisor.Stdout, supervisor.Stderr = os.Stderr, os.Stderr
+	supervisor.ExtraFiles = []*os.File{os.NewFile(listenerFD, "api")}
+	if err := supervisor.Start(); err != nil {
+		return err
+	}
+	return reap(supervisor.Process.Pid)
+}
+
+// reap collects children until the given one has ended.
+func reap(until int) error {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			return err
+		case pid == until:
+			return fmt.Errorf("sandbox: the supervisor ended: %v", status)
+		}
+	}
+}
+
+// enterRoot makes a root of its own on a tmpfs, with the host's programs read-only
+// and only the cluster's state writable, and moves into it.
+func enterRoot(s state, sp spec, list []hierarchy) error {
+	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	root := s.path("root")
+	if err := mount("cutover", root, "tmpfs", 0, "mode=755"); err != nil {
+		return err
+	}
+	if err := bindHost(root); err != nil {
+		return err
+	}
+	binds := map[string]string{
+		sp.Programs:               insidePrograms,
+		string(s):                 insideState,
+		s.path("data/containerd"): "/var/lib/containerd",
+		s.path("data/kubelet"):    "/var/lib/kubelet",
+		s.path("data/etcd"):       "/var/lib/etcd",
+		s.path("logs/pods"):       "/var/log/pods",
+		"/dev":                    "/dev",
+	}
+	for _, dir := range []string{"proc", "sys", "run", "tmp", "var/log/containers", "old"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for from, to := range binds {
+		if err := bind(from, filepath.Join(root, to), 0); err != nil {
+			return err
+		}
+	}
+	if err := bindFile(sp.Executable, filepath.Join(root, insideExecutable)); err != nil {
+		return err
+	}
+	if err := mountKernel(root, list); err != nil {
+		return err
+	}
+	return pivot(root)
+}
+
+// bindHost shows the host's programs and settings, read-only.
+func bindHost(root string) error {
+	for _, dir := range []string{"/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
+		target, err := os.Readlink(dir)
+		switch {
+		case err == nil:
+			err = os.Symlink(target, filepath.Join(root, dir))
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		default:
+			err = bind(dir, filepath.Join(root, dir), unix.MS_RDONLY)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mountKernel(root string, list []hierarchy) error {
+	in := func(p string) string { return filepath.Join(root, p) }
+	for _, m := range []struct{ source, target, kind, data string }{
+		{"proc", "proc", "proc", ""},
+		{"sysfs", "sys", "sysfs", ""},
+		{"run", "run", "tmpfs", "mode=755"},
+		{"tmp", "tmp", "tmpfs", "mode=1777"},
+		{"shm", "dev/shm", "tmpfs", "mode=1777"},
+	} {
+		if err := mount(m.source, in(m.target), m.kind, 0, m.data); err != nil {
+			return err
+		}
+	}
+	if len(list) == 1 && list[0].controllers == "" {
+		return mountUnified(in("sys/fs/cgroup"))
+	}
+	if err := mount("cgroup", in("sys/fs/cgroup"), "tmpfs", 0, "mode=755"); err != nil {
+		return err
+	}
+	for _, h := range list {
+		name := strings.TrimPrefix(h.controllers, "name=")
+		dir := in("sys/fs/cgroup/" + name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		options := h.controllers
+		if strings.HasPrefix(options, "name=") {
+			options = "none," + options
+		}
+		if err := mount("cgroup", dir, "cgroup", 0, options); err != nil {
+			return err
+		}
+		for _, alias := range strings.Split(name, ",") {
+			if alias != name {
+				if err := os.Symlink(name, in("sys/fs/cgroup/"+alias)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// mountUnified mounts the version 2 tree, moves what runs in here into a leaf, and
+// hands every controller on, as version 2 wants it.
+func mountUnified(dir string) error {
+	if err := mount("cgroup2", dir, "cgroup2", 0, ""); err != nil {
+		return err
+	}
+	leaf := filepath.Join(dir, "cutover")
+	if err := os.Mkdir(leaf, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte("0"), 0o644); err != nil {
+		return err
+	}
+	available, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	var enable []string
+	for _, controller := range strings.Fields(string(available)) {
+		enable = append(enable, "+"+controller)
+	}
+	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(strings.Join(enable, " ")), 0o644)
+}
+
+func pivot(root string) error {
+	if err := unix.PivotRoot(root, filepath.Join(root, "old")); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	if err := unix.Unmount("/old", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount the old root: %w", err)
+	}
+	if err := os.Remove("/old"); err != nil {
+		return err
+	}
+	// Volumes that a container mounts must be seen by others.
+	return mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")
+}
+
+func mount(source, target, kind string, flags uintptr, data string) error {
+	if err := unix.Mount(source, target, kind, flags, data); err != nil {
+		return fmt.Errorf("mount %s %s on %s: %w", kind, source, target, err)
+	}
+	return nil
+}
+
+// bind mounts a folder, with what is mounted below it, at a path that it makes.
+func bind(from, to string, flags uintptr) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	if err := mount(from, to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if flags == 0 {
+		return nil
+	}
+	return mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|flags, "")
+}
+
+func bindFile(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, nil, 0o755); err != nil {
+		return err
+	}
+	return mount(from, to, "", unix.MS_BIND, "")
+}
+
+func coverSysctls() error {
+	for key, value := range sysctls {
+		cover := "/run/sysctl-" + strings.ReplaceAll(key, "/", ".")
+		if err := os.WriteFile(cover, []byte(value+"\n"), 0o644); err != nil {
+			return err
+		}
+		if err := mount(cover, "/proc/sys/"+key, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setUpNetwork gives the node an address, and sends what has no place to go back
+// at once: a connection to a pod that was just killed fails in milliseconds
+// instead of after three seconds of neighbour discovery.
+func setUpNetwork() error {
+	loopback, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(loopback); err != nil {
+		return err
+	}
+	// A dummy link would do, but not every kernel has one.
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "node0"}, PeerName: "node0-peer"}
+	if err := netlink.LinkAdd(pair); err != nil {
+		return err
+	}
+	address, err := netlink.ParseAddr(nodeNet)
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(pair, address); err != nil {
+		return err
+	}
+	for _, name := range []string{"node0", "node0-peer"} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			return err
+		}
+	}
+	for _, destination := range []string{podNet, "0.0.0.0/0"} {
+		_, network, err := net.ParseCIDR(destination)
+		if err != nil {
+			return err
+		}
+		route := &netlink.Route{Dst: network, Type: unix.RTN_UNREACHABLE, Priority: 4096}
+		if err := netlink.RouteAdd(route); err != nil {
+			return fmt.Errorf("unreachable route for %s: %w", destination, err)
+		}
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)
+}

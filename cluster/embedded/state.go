@@ -1,0 +1,173 @@
+package embedded
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// stateRoot holds a folder for each cluster. It is one fixed place, so that a
+// clean-up finds what a killed run left, whatever HOME it was started with; the
+// last cluster to go takes it along.
+const stateRoot = "/var/lib/cutover/clusters"
+
+// state is the folder of one cluster. Everything that the cluster writes is in it.
+type state string
+
+func stateOf(name string) state { return state(filepath.Join(stateRoot, name)) }
+
+func (s state) name() string            { return filepath.Base(string(s)) }
+func (s state) path(p ...string) string { return filepath.Join(append([]string{string(s)}, p...)...) }
+func (s state) pki(file string) string  { return s.path("pki", file) }
+func (s state) log(name string) string  { return s.path("logs", name+".log") }
+func (s state) kubeconfig() string      { return s.path("kubeconfig") }
+func (s state) containerd() string      { return s.path("run", "containerd.sock") }
+
+// spec is spec.json: what the processes of a cluster, and those who clean up after
+// it, need to know.
+type spec struct {
+	Name       string    `json:"name"`
+	Programs   string    `json:"programs"` // folder of the components
+	Executable string    `json:"executable"`
+	Port       int       `json:"port"`    // API server, on the host's loopback
+	Owned      bool      `json:"owned"`   // dies with the process that made it
+	Cgroups    []string  `json:"cgroups"` // folders made for it, to be removed
+	Sandbox    processID `json:"sandbox"` // first process of the sandbox
+	Janitor    processID `json:"janitor"`
+}
+
+// processID names a process beyond the reuse of its number.
+type processID struct {
+	PID   int    `json:"pid"`
+	Start string `json:"start"` // field 22 of /proc/PID/stat, clock ticks since boot
+}
+
+func identify(pid int) (processID, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return processID{}, err
+	}
+	// The command's name, in parentheses, may hold anything: count from behind it.
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	const startTime = 22 - 3 // the first field behind the name is number 3
+	if len(fields) <= startTime {
+		return processID{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	return processID{PID: pid, Start: fields[startTime]}, nil
+}
+
+// alive reports whether the process still runs; a zombie does not.
+func (p processID) alive() bool {
+	if p.PID == 0 {
+		return false
+	}
+	now, err := identify(p.PID)
+	if err != nil || now.Start != p.Start {
+		return false
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
+	return err == nil && !strings.Contains(string(data), "State:\tZ")
+}
+
+// kill ends the process if it is still the one that was meant.
+func (p processID) kill() error {
+	if !p.alive() {
+		return nil
+	}
+	if err := unix.Kill(p.PID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill process %d: %w", p.PID, err)
+	}
+	return nil
+}
+
+func (s state) read() (spec, error) {
+	data, err := os.ReadFile(s.path("spec.json"))
+	if err != nil {
+		return spec{}, err
+	}
+	var sp spec
+	if err := json.Unmarshal(data, &sp); err != nil {
+		return spec{}, fmt.Errorf("%s: %w", s.path("spec.json"), err)
+	}
+	return sp, nil
+}
+
+// write replaces spec.json as a whole: a reader never sees half of it.
+func (s state) write(sp spec) error {
+	data, err := json.MarshalIndent(sp, "", "  ")
+	if err != nil {
+		return err
+	}
+	aside := s.path(".spec.json." + strconv.Itoa(os.Getpid()))
+	if err := os.WriteFile(aside, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(aside, s.path("spec.json"))
+}
+
+var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+func checkName(name string) error {
+	if !validName.MatchString(name) {
+		return fmt.Errorf("%q cannot name a cluster: use up to 40 lower-case letters, digits and hyphens, beginning and ending with a letter or digit", name)
+	}
+	return nil
+}
+
+// create makes the folder of a new cluster. It fails if there is one of that name.
+func (s state) create() error {
+	if err := os.MkdirAll(stateRoot, 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(string(s), 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("a cluster named %s exists already; use it with --name %s, take it down with `cutover cluster down --name %s`, or choose another name", s.name(), s.name(), s.name())
+		}
+		return err
+	}
+	for _, dir := range []string{"pki", "conf", "logs", "logs/pods", "run", "root", "data", "data/containerd", "data/kubelet", "data/etcd"} {
+		if err := os.Mkdir(s.path(dir), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove deletes the folder, and those above it once they are empty.
+func (s state) remove() error {
+	if err := os.RemoveAll(string(s)); err != nil {
+		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
+	}
+	for _, dir := range []string{stateRoot, filepath.Dir(stateRoot)} {
+		if err := os.Remove(dir); err != nil {
+			break // not empty: others live there
+		}
+	}
+	return nil
+}
+
+// states lists the clusters that have a folder, living or not.
+func states() ([]state, error) {
+	entries, err := os.ReadDir(stateRoot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []state
+	for _, entry := range entries {
+		found = append(found, stateOf(entry.Name()))
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i] < found[j] })
+	return found, nil
+}

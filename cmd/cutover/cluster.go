@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cutover-dev/cutover/cluster/embedded"
+)
+
+func clusterCommand() *cobra.Command {
+	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into embedded clusters"}
+	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterComponents())
+	c.AddCommand(inner("janitor NAME", embedded.RunJanitor), inner("sandbox NAME", embedded.RunSandbox))
+	c.AddCommand(&cobra.Command{Use: "supervisor", Hidden: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return embedded.RunSupervisor(c.Context())
+	}})
+	return c
+}
+
+// inner is a process of a cluster, not for people.
+func inner(use string, run func(name string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Hidden: true, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return run(args[0])
+	}}
+}
+
+const defaultName = "default"
+
+func nameFlag(c *cobra.Command) *string {
+	return c.Flags().String("name", defaultName, "name of the cluster")
+}
+
+func clusterUp() *cobra.Command {
+	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
+	name := nameFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		began := time.Now()
+		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Out: c.ErrOrStderr()})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "cluster    embedded %s, Kubernetes %s, ready in %.1f s\n", up.Name(), embedded.KubernetesVersion, time.Since(began).Seconds())
+		fmt.Fprintf(c.OutOrStdout(), "kubeconfig %s\n", up.Kubeconfig())
+		return nil
+	}
+	return c
+}
+
+func clusterDown() *cobra.Command {
+	c := &cobra.Command{Use: "down", Short: "Take a cluster down and confirm that nothing is left of it", Args: cobra.NoArgs}
+	name := nameFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := embedded.Down(c.Context(), *name); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "cluster    %s is down\n", *name)
+		return nil
+	}
+	return c
+}
+
+func clusterList() *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the clusters of this machine", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		list, err := embedded.List()
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "NAME\tSTATE\tOWNER\tKUBECONFIG")
+		for _, info := range list {
+			state, owner := "running", "detached"
+			if !info.Alive {
+				state = "dead"
+			}
+			if info.Owned {
+				owner = "a run"
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", info.Name, state, owner, info.Kubeconfig)
+		}
+		return table.Flush()
+	}}
+}
+
+func clusterKubeconfig() *cobra.Command {
+	c := &cobra.Command{Use: "kubeconfig", Short: "Print the kubeconfig of a cluster", Args: cobra.NoArgs}
+	name := nameFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		up, err := embedded.Attach(*name)
+		if err != nil {
+			return usageError{err}
+		}
+		data, err := os.ReadFile(up.Kubeconfig())
+		if err != nil {
+			return err
+		}
+		_, err = c.OutOrStdout().Write(data)
+		return err
+	}
+	return c
+}
+
+func clusterLogs() *cobra.Command {
+	c := &cobra.Command{Use: "logs [COMPONENT...]", Short: "Print the logs of a cluster's components"}
+	name := nameFlag(c)
+	c.RunE = func(c *cobra.Command, wanted []string) error {
+		up, err := embedded.Attach(*name)
+		if err != nil {
+			return usageError{err}
+		}
+		files := up.LogFiles()
+		if len(wanted) == 0 {
+			for component := range files {
+				wanted = append(wanted, component)
+			}
+			sort.Strings(wanted)
+		}
+		for _, component := range wanted {
+			if err := printLog(c.OutOrStdout(), files, component); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return c
+}
+
+func printLog(out io.Writer, files map[string]string, component string) error {
+	path, known := files[component]
+	if !known {
+		var names []string
+		for name := range files {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		return usageError{fmt.Errorf("no component named %q; known: %v", component, names)}
+	}
+	data, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil // not started yet
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "==> %s <==\n", component)
+	_, err = out.Write(data)
+	return err
+}
+
+func clusterComponents() *cobra.Command {
+	return &cobra.Command{Use: "components", Short: "Build the components, if need be, and print the folder they are in", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		built, err := embedded.EnsureComponents(c.Context(), c.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), built.Path(""))
+		return nil
+	}}
+}
