@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -216,6 +218,10 @@ func TestApplyAgain(t *testing.T) {
 		{"conflict", []error{status(http.StatusConflict), nil}, true},
 		// the API server is being disturbed
 		{"overloaded", []error{status(http.StatusServiceUnavailable), status(http.StatusTooManyRequests), nil}, true},
+		// errors of the connection and of the client's throttle have no code
+		{"no answer", []error{io.ErrUnexpectedEOF, errors.New("rate: Wait(n=1) would exceed context deadline"), nil}, true},
+		// the cluster lacks the kind altogether
+		{"no kind", []error{&meta.NoKindMatchError{}}, false},
 		// the object is wrong and stays wrong
 		{"invalid", []error{status(http.StatusUnprocessableEntity)}, false},
 	} {
@@ -232,5 +238,20 @@ func TestApplyAgain(t *testing.T) {
 				t.Errorf("%d attempts, %v", attempt, err)
 			}
 		})
+	}
+}
+
+// The deadline may fall into a look that fails: what was seen before it is what
+// the reader needs.
+func TestAwaitRemembers(t *testing.T) {
+	looks := 0
+	err := await(within(t, 250*time.Millisecond), func(context.Context) (string, error) {
+		if looks++; looks == 1 {
+			return "1 of 2 pods are ready", nil
+		}
+		return "", io.EOF
+	})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 of 2 pods are ready; the last look failed: EOF") {
+		t.Errorf("got %v", err)
 	}
 }

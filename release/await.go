@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -25,42 +24,46 @@ const (
 	fieldOwner = client.FieldOwner("cutover")
 )
 
-// await looks again and again until nothing is missing. What the API server could
-// not do just now is asked again, because a release outlives a hiccup of the
-// control plane; any other error ends the wait.
+// await looks again and again until nothing is missing. What could not be seen or
+// done just now is tried again, because a release outlives a hiccup of the control
+// plane; an error that is there to stay ends the wait.
 func await(ctx context.Context, look func(context.Context) (missing string, err error)) error {
-	last := "nothing was seen yet"
+	seen, trouble := "nothing was seen yet", ""
 	err := wait.PollUntilContextCancel(ctx, lookEvery, true, func(ctx context.Context) (bool, error) {
 		looking, cancel := context.WithTimeout(ctx, lookTimeout)
 		defer cancel()
 		missing, err := look(looking)
-		if err != nil && !passing(err) {
+		switch {
+		case err == nil:
+			seen, trouble = missing, ""
+			return missing == "", nil
+		case lasting(err):
 			return false, err
+		case ctx.Err() == nil: // or it would only say that time is up
+			trouble = "; the last look failed: " + err.Error()
 		}
-		if err != nil {
-			missing = err.Error()
-		}
-		if ctx.Err() == nil { // or it would only say that time is up
-			last = missing
-		}
-		return missing == "", nil
+		return false, nil
 	})
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w while waiting: %s", context.Cause(ctx), last)
+		return fmt.Errorf("%w while waiting: %s%s", context.Cause(ctx), seen, trouble)
 	}
 	return err
 }
 
-// passing tells errors that a later attempt may not meet: conflicts, an API server
-// that is overloaded or broken, a connection that failed.
-func passing(err error) bool {
+// verdict is an error that waiting will not change.
+type verdict struct{ error }
+
+// lasting tells errors that a later attempt meets again: a verdict of ours, a
+// request that the API server understood and refused, a kind that it does not have.
+// The rest is conflicts, overload, lost connections and the client's own throttling.
+func lasting(err error) bool {
+	var ours verdict
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
 		code := status.Status().Code
-		return code == http.StatusConflict || code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
+		return code >= 400 && code < 500 && code != http.StatusConflict && code != http.StatusTooManyRequests
 	}
-	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, &ours) || meta.IsNoMatchError(err)
 }
 
 // apply creates the object or brings it to the given form. Server-side apply does

@@ -79,12 +79,12 @@ func (i *Installation) endpoints(ctx context.Context, v history.Version) (ready 
 	return len(addresses), nil
 }
 
-// stuck returns an error if a pod waits for something that will not happen.
+// stuck returns a verdict if a pod waits for something that will not happen.
 func stuck(pods []corev1.Pod) error {
 	for _, pod := range pods {
 		for _, status := range pod.Status.ContainerStatuses {
 			if waiting := status.State.Waiting; waiting != nil && slices.Contains(hopeless, waiting.Reason) {
-				return fmt.Errorf("pod %s cannot start: %s: %s", pod.Name, waiting.Reason, remedy(waiting.Reason))
+				return verdict{fmt.Errorf("pod %s cannot start: %s: %s", pod.Name, waiting.Reason, remedy(waiting.Reason))}
 			}
 		}
 	}

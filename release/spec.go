@@ -1,6 +1,11 @@
 package release
 
-import "github.com/cutover-dev/cutover/history"
+import (
+	"cmp"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+)
 
 // Spec is the release section of a scenario.
 type Spec struct {
@@ -9,6 +14,14 @@ type Spec struct {
 	Hold     history.Duration `yaml:"hold,omitempty" json:"hold,omitempty"`         // shortest stay at a step once live; default 5s
 	Deadline history.Duration `yaml:"deadline,omitempty" json:"deadline,omitempty"` // of the whole release; default 3m
 	Watch    history.Duration `yaml:"watch,omitempty" json:"watch,omitempty"`       // gate goes on this long after the last weight; default 10s
+}
+
+// WithDefaults fills what was left out. Strategy and steps have no default.
+func (s Spec) WithDefaults() Spec {
+	s.Hold = cmp.Or(s.Hold, history.Duration(5*time.Second))
+	s.Deadline = cmp.Or(s.Deadline, history.Duration(3*time.Minute))
+	s.Watch = cmp.Or(s.Watch, history.Duration(10*time.Second))
+	return s
 }
 
 // App is the app section of a scenario: a service and its two versions.
@@ -27,6 +40,15 @@ type App struct {
 	Candidate Variant           `yaml:"candidate" json:"candidate"`
 }
 
+// WithDefaults fills what was left out. Image, service and ports have no default.
+func (a App) WithDefaults() App {
+	a.Replicas = cmp.Or(a.Replicas, 3)
+	a.Readiness = a.Readiness.withDefaults()
+	a.Drain = cmp.Or(a.Drain, history.Duration(2*time.Second))
+	a.Grace = cmp.Or(a.Grace, history.Duration(30*time.Second))
+	return a
+}
+
 // VersionSource says how an answer tells its version. At most one is set; with
 // none, only the gateway's access log tells.
 type VersionSource struct {
@@ -41,6 +63,13 @@ type Readiness struct {
 	Period   history.Duration `yaml:"period,omitempty" json:"period,omitempty"`     // default 1s
 	Timeout  history.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`   // default 1s
 	Failures int              `yaml:"failures,omitempty" json:"failures,omitempty"` // default 3
+}
+
+func (r Readiness) withDefaults() Readiness {
+	r.Period = cmp.Or(r.Period, history.Duration(time.Second))
+	r.Timeout = cmp.Or(r.Timeout, history.Duration(time.Second))
+	r.Failures = cmp.Or(r.Failures, 3)
+	return r
 }
 
 // Variant is what differs in one version. An empty one is the app as it stands.
