@@ -1,7 +1,5 @@
 package verdict
 
-import "github.com/cutover-dev/cutover/history"
-
 // Schema names the format of run.json.
 const Schema = "cutover.run/v1alpha1"
 
@@ -49,7 +47,7 @@ type Run struct {
 	Steps        []Step         `json:"steps"`
 	Faults       []Fault        `json:"faults"`
 	Gate         Gate           `json:"gate"`
-	Residue      []string       `json:"residue"`
+	Residue      []string       `json:"residue"` // null if nobody looked
 	Checks       []Finding      `json:"checks"`
 	Findings     []string       `json:"findings,omitempty"` // what else is worth knowing: escapes, disagreements, warnings
 	Control      *ControlResult `json:"control,omitempty"`
@@ -63,13 +61,13 @@ type ControlResult struct {
 	Met  bool    `json:"met"`
 }
 
-// MTTR is recovered − onset of the longest incident and its four parts, which add
-// up to it exactly.
+// MTTR is recovered − onset of the longest incident and its four parts. They add up
+// to it exactly, in whole microseconds.
 type MTTR struct {
 	TotalMs     float64  `json:"totalMs"`
 	Segments    Segments `json:"segments"`
-	LagMs       *float64 `json:"lagMs"` // onset − applied; null without a fault before it
-	RecoveredBy string   `json:"recoveredBy"`
+	LagMs       *float64 `json:"lagMs"`       // onset − applied; null without a fault before it
+	RecoveredBy string   `json:"recoveredBy"` // rollback, promotion, self, fault-end; "" if it never did
 	Relapses    int      `json:"relapses"`
 	// Censored: nothing reacted before the fault ended, or it never recovered, so
 	// the total is a bound and no measurement of a reaction.
@@ -107,16 +105,17 @@ type Incident struct {
 	Cause       string   `json:"cause"` // "fault:0", "step:weight-25", "unknown"
 }
 
-// Requests are counted over the whole record but for the warm-up before steady
-// state; bad ones over the stretch of availability.
+// Requests are counted over the stretch of availability, so that good and bad are
+// its two parts; planned and sent over all of the load. What was due while the load
+// generator stalled is void, neither good nor bad.
 type Requests struct {
 	Planned      int64 `json:"planned"`
 	Sent         int64 `json:"sent"`
 	Good         int64 `json:"good"`
 	Bad          int64 `json:"bad"`
-	Candidate    int64 `json:"candidate"`
+	Candidate    int64 `json:"candidate"` // answered by the candidate
 	CandidateBad int64 `json:"candidateBad"`
-	Unattributed int64 `json:"unattributed"`
+	Unattributed int64 `json:"unattributed"` // answered by a version that nobody could tell
 	// LostWrites is not measured yet: null.
 	LostWrites        *int64 `json:"lostWrites"`
 	ReleaseErrorP99Us int64  `json:"releaseErrorP99Us"`
@@ -151,16 +150,18 @@ type Gate struct {
 	NoData   int `json:"noData"`
 }
 
-// Finding is the answer of one check. The zero Status is unjudged.
+// What a check can say. The zero value counts as unjudged.
+const (
+	CheckPass     = "pass"
+	CheckFail     = "fail"
+	CheckUnjudged = "unjudged"
+)
+
+// Finding is the answer of one check.
 type Finding struct {
 	Name    string `json:"name"`
-	Status  string `json:"status"` // pass, fail, unjudged
+	Status  string `json:"status"` // CheckPass, CheckFail, CheckUnjudged
 	Want    string `json:"want"`
 	Got     string `json:"got"`
 	Because string `json:"because"`
-}
-
-// Check judges one thing a scenario expects.
-type Check interface {
-	Judge(history.History) Finding
 }

@@ -1,0 +1,138 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// remarks are what else is worth knowing, for people. No verdict hangs on them.
+func (e *Evidence) remarks() []string {
+	var said []string
+	for _, remark := range []string{
+		e.onRelease(), e.onIncidents(), e.onEarlyIncidents(), e.onStrayErrors(), e.onCensoring(),
+		e.onAttribution(), e.onStalls(), e.onSafety(), e.onControl(),
+	} {
+		if remark != "" {
+			said = append(said, remark)
+		}
+	}
+	return append(said, e.onEscapes()...)
+}
+
+// onRelease: the release's own word against what the traffic shows.
+func (e *Evidence) onRelease() string {
+	ended, ok := history.First[history.ReleaseEnded](e.Events)
+	switch {
+	case !e.period.released || e.outcome == nil:
+		return ""
+	case !ok:
+		return "the release never returned"
+	case ended.Data.Err != "" && *e.outcome == Promoted:
+		return "the release reported an error although the traffic was promoted: " + ended.Data.Err
+	case ended.Data.Err == "" && (*e.outcome == Stuck || *e.outcome == Failed):
+		return fmt.Sprintf("the release reported no error although it is %s: %s", *e.outcome, explain(*e.outcome))
+	case ended.Data.Err != "":
+		return "the release reported: " + ended.Data.Err
+	}
+	return ""
+}
+
+func (e *Evidence) onIncidents() string {
+	switch {
+	case e.about == nil:
+		return ""
+	case e.about.relapses > 0:
+		return fmt.Sprintf("the incident relapsed %d times before it was over", e.about.relapses)
+	case len(e.faults) > 0 && e.about.fault == nil:
+		return fmt.Sprintf("the longest incident was not caused by a fault but by %s", e.about.cause())
+	}
+	return ""
+}
+
+func (e *Evidence) onEarlyIncidents() string {
+	early := 0
+	for _, i := range e.incidents {
+		if len(e.faults) > 0 && i.onset.After(e.slack()) < e.faults[0].applied {
+			early++
+		}
+	}
+	if early == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d incidents began before the first fault: the release itself hurt users", early)
+}
+
+// onStrayErrors: bad requests outside of every incident.
+func (e *Evidence) onStrayErrors() string {
+	stray := e.requests.Bad
+	for _, i := range e.incidents {
+		stray -= int64(i.bad)
+	}
+	if stray == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s bad requests belong to no incident: the SLO of %s allows that many", count(stray), e.Plan.SLO.Availability)
+}
+
+func (e *Evidence) onCensoring() string {
+	switch {
+	case e.mttr == nil || !e.mttr.Censored:
+		return ""
+	case e.mttr.RecoveredBy == "":
+		return "the incident was not over when the record ended: its time is a lower bound"
+	}
+	return "nothing reacted before the fault ended: the time to recovery measures the fault, not the release"
+}
+
+func (e *Evidence) onAttribution() string {
+	if e.requests.Unattributed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s answers did not tell which version gave them", count(e.requests.Unattributed))
+}
+
+func (e *Evidence) onStalls() string {
+	if e.series.voided == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s requests are void, for the load generator itself was late when they were due", count(int64(e.series.voided)))
+}
+
+// onSafety: what was neither rehearsed nor looked for.
+func (e *Evidence) onSafety() string {
+	for _, drill := range history.All[history.Drill](e.Events) {
+		if !drill.Data.OK {
+			return fmt.Sprintf("the drill of %s went wrong: %s", drill.Data.Kind, drill.Data.Because)
+		}
+	}
+	if e.period.released && e.residue() == nil {
+		return "the record holds no scan for residue"
+	}
+	return ""
+}
+
+func (e *Evidence) onControl() string {
+	control := e.Plan.Control
+	if control == nil {
+		return ""
+	}
+	by := ""
+	if control.Check != "" {
+		by = " by the check " + control.Check
+	}
+	return fmt.Sprintf("this scenario is a control: its verdict must be %s%s", control.Verdict, by)
+}
+
+// onEscapes: pods that the fault did not follow, too few of them to matter or not.
+func (e *Evidence) onEscapes() []string {
+	var said []string
+	for _, o := range e.faults {
+		if x := e.escapes(o); len(x.pods) > 0 {
+			said = append(said, fmt.Sprintf("fault %d was escaped by %s of its target's requests: %s",
+				o.index, percent(x.share()), strings.Join(x.pods, ", ")))
+		}
+	}
+	return said
+}

@@ -1,0 +1,103 @@
+package verdict
+
+import (
+	"fmt"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// incident is a stretch in which users got bad answers.
+type incident struct {
+	span
+	onset     history.Micros
+	recovered history.Micros // Never if the record does not show it
+	until     history.Micros // recovered, or the end of the period
+	bad       int
+	relapses  int
+	fault     *occurrence // that caused it; nil if none did
+	step      string      // current at the onset; "" if none was
+}
+
+// cause is the incident's cause as the record writes it.
+func (i incident) cause() string {
+	switch {
+	case i.fault != nil:
+		return fmt.Sprintf("fault:%d", i.fault.index)
+	case i.step != "":
+		return "step:" + i.step
+	}
+	return "unknown"
+}
+
+// length is how long the incident lasted, as far as it was watched.
+func (i incident) length() history.Micros { return i.until - i.onset }
+
+// findIncidents joins the violating spans that are less than a confirmation apart.
+func (e *Evidence) findIncidents() []incident {
+	var found []incident
+	for _, violation := range e.series.violations(e.confirm()) {
+		if n := len(found); n > 0 && e.joins(found[n-1], violation) {
+			e.join(&found[n-1], violation)
+		} else {
+			found = append(found, incident{span: violation})
+		}
+		latest := &found[len(found)-1]
+		latest.last = e.series.settle(latest.last, e.confirm())
+	}
+	for i := range found {
+		e.describe(&found[i])
+	}
+	return found
+}
+
+// joins reports whether a violation begins before the incident's recovery would
+// have been confirmed.
+func (e *Evidence) joins(i incident, violation span) bool {
+	recovered := e.series.at(min(i.last+1, violation.first))
+	return e.series.at(violation.first).Sub(recovered) < e.confirm()
+}
+
+// join prolongs the incident. It is a relapse unless the incident never paused.
+func (e *Evidence) join(i *incident, violation span) {
+	if violation.first > i.last {
+		i.relapses++
+	}
+	i.last = max(i.last, violation.last)
+}
+
+// describe places the incident in time and names what caused it.
+func (e *Evidence) describe(i *incident) {
+	i.onset = e.series.at(i.first)
+	i.bad = len(e.series.badIn(i.first, i.last+1))
+	i.recovered, i.until = history.Never, e.period.to
+	if i.last+1 < len(e.series.arrivals) {
+		// Arrivals are random: the last one is a little before the end.
+		watched := e.confirm() * 99 / 100
+		if at := e.series.at(i.last + 1); e.period.to.Sub(at) >= watched {
+			i.recovered, i.until = at, at
+		}
+	}
+	i.fault = e.faultAt(i.onset)
+	for _, step := range history.All[history.StepBegan](e.Events) {
+		if step.At <= i.onset.After(e.slack()) {
+			i.step = step.Data.Name
+		}
+	}
+}
+
+// longest is the incident that the MTTR is about: the longest that began after the
+// first fault, or after the release began if no fault was applied. One that never
+// recovered is longer than any that did.
+func (e *Evidence) longest() *incident {
+	var longest *incident
+	for i := range e.incidents {
+		candidate := &e.incidents[i]
+		if len(e.faults) > 0 && candidate.onset.After(e.slack()) < e.faults[0].applied {
+			continue
+		}
+		if longest == nil || !candidate.recovered.Happened() || candidate.length() > longest.length() {
+			longest = candidate
+		}
+	}
+	return longest
+}
