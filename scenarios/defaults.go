@@ -17,38 +17,11 @@ import (
 // A section that may be left out altogether (gate, control) has its defaults only
 // where it stands.
 var defaults = map[reflect.Type]any{
-	reflect.TypeFor[release.App](): release.App{
-		Replicas: 3,
-		Drain:    seconds(2),
-		Grace:    seconds(30),
-	},
-	reflect.TypeFor[release.Readiness](): release.Readiness{
-		Period:   seconds(1),
-		Timeout:  seconds(1),
-		Failures: 3,
-	},
-	reflect.TypeFor[release.Spec](): release.Spec{
-		Hold:     seconds(5),
-		Deadline: seconds(180),
-		Watch:    seconds(10),
-	},
-	reflect.TypeFor[gates.Spec](): gates.Spec{
-		Every:  seconds(1),
-		Min:    50,
-		Fails:  2,
-		NoData: "rollback",
-	},
-	reflect.TypeFor[loadgen.Spec](): loadgen.Spec{
-		Arrivals:    "poisson",
-		Warmup:      seconds(3),
-		Timeout:     seconds(5),
-		Connections: 4096,
-		KeepAlive:   new(true),
-	},
-	reflect.TypeFor[loadgen.RequestSpec](): loadgen.RequestSpec{
-		Method: "GET",
-		Weight: 1,
-	},
+	reflect.TypeFor[release.App]():         release.App{}.WithDefaults(),
+	reflect.TypeFor[release.Spec]():        release.Spec{}.WithDefaults(),
+	reflect.TypeFor[gates.Spec]():          gates.Spec{}.WithDefaults(),
+	reflect.TypeFor[loadgen.Spec]():        loadgen.Spec{}.WithDefaults(),
+	reflect.TypeFor[loadgen.RequestSpec](): loadgen.Spec{Requests: make([]loadgen.RequestSpec, 1)}.WithDefaults().Requests[0],
 	reflect.TypeFor[history.Recover](): history.Recover{
 		Confirm: seconds(10),
 		Within:  seconds(60),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/gates"
@@ -51,22 +52,7 @@ type Metadata struct {
 
 // HasLabel reports whether the scenario carries label.
 func (s Scenario) HasLabel(label string) bool {
-	for _, l := range s.Metadata.Labels {
-		if l == label {
-			return true
-		}
-	}
-	return false
-}
-
-// Steps names the steps of the cutover in order, rollback last: what a fault can
-// be pinned to.
-func (s Scenario) Steps() []string {
-	steps := []string{"deploy-candidate"}
-	for _, weight := range s.Release.Steps {
-		steps = append(steps, fmt.Sprintf("weight-%d", weight))
-	}
-	return append(steps, "promote", "rollback")
+	return slices.Contains(s.Metadata.Labels, label)
 }
 
 // Root is the directory that relative images of the app are relative to: the Go

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
+	"github.com/cutover-dev/cutover/release"
 )
 
 // validator checks what types alone do not: that a scenario makes sense, and that
@@ -60,17 +62,15 @@ func (v *validator) metadata() {
 
 func (v *validator) release() {
 	r := v.s.Release
-	for i, weight := range r.Steps {
-		key := elem("release.steps", i)
-		v.want(weight >= 1 && weight <= 100, key, "%d is no share: write 1 to 100 per cent", weight)
-		v.want(i == 0 || weight > r.Steps[i-1], key, "%d does not rise above the step before it", weight)
+	// One step of 100 suits every strategy: what is wrong then is the strategy.
+	_, err := release.StepNames(release.Spec{Strategy: r.Strategy, Steps: []int{100}})
+	v.want(err == nil, "release.strategy", "%v", err)
+	if err == nil {
+		_, err = release.StepNames(r)
+		v.want(err == nil, "release.steps", "%v", err)
 	}
-	last := len(r.Steps) - 1
-	v.want(last >= 0, "release.steps", "empty: write the candidate's shares in per cent, such as [10, 50, 100]")
-	v.want(last < 0 || r.Steps[last] == 100, "release.steps", "the last step must be 100: a release that is promoted has all traffic")
-	v.want(r.Deadline > 0, "release.deadline", "no time at all: write 3m, or leave it out")
+	holds := r.Hold.D() * time.Duration(len(r.Steps))
 	if v.sound("release") {
-		holds := r.Hold.D() * time.Duration(len(r.Steps))
 		v.want(holds < r.Deadline.D(), "release.deadline",
 			"%s is over before %d steps have held %s each, which takes %s: raise it or shorten hold", r.Deadline, len(r.Steps), r.Hold, holds)
 	}
@@ -81,56 +81,50 @@ const maxWarmup = 5 * time.Minute
 
 func (v *validator) load() {
 	l := v.s.Load
-	v.want(l.Rate > 0, "load.rate", "no load: write requests per second, such as 200/s")
-	v.want(l.Warmup.D() <= maxWarmup, "load.warmup", "%s is longer than %s, the longest warm-up", l.Warmup, maxWarmup)
-	v.want(l.SLO.Latency > 0, "load.slo.latency", "0s cannot be met: write what a user accepts, such as 500ms")
+	v.want(l.Warmup > 0 && l.Warmup.D() <= maxWarmup, "load.warmup", "%s: write more than 0s and at most %s", l.Warmup, maxWarmup)
+	v.want(l.Connections > 0, "load.connections", "%d: write how many may be open at once, or leave it out", l.Connections)
 	v.want(l.SLO.Availability > 0 && l.SLO.Availability < 1, "load.slo.availability",
 		"%s cannot be judged: write more than 0%% and less than 100%%, such as 99.9%%", l.SLO.Availability)
-	v.want(l.Connections > 0, "load.connections", "%d: write how many may be open at once, or leave it out", l.Connections)
-	if v.sound("load.timeout", "load.slo.latency") {
-		v.want(l.Timeout >= l.SLO.Latency, "load.timeout",
-			"%s cuts off answers that the SLO still calls good (slo.latency is %s): raise it", l.Timeout, l.SLO.Latency)
-	}
-	v.want(len(l.Requests) > 0, "load.requests", "empty: write at least one, such as {path: /}")
-	weights := 0
 	for i, request := range l.Requests {
 		v.request(elem("load.requests", i), request)
-		weights += request.Weight
 	}
-	v.want(weights > 0 || len(l.Requests) == 0, "load.requests", "every weight is 0, so nothing would be sent: give one a weight")
+	v.refused("load", l.Validate())
 }
 
-var writes = []string{"POST", "PUT", "PATCH", "DELETE"}
+var writes = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func (v *validator) request(key string, r loadgen.RequestSpec) {
-	v.want(strings.HasPrefix(r.Path, "/"), key+".path", "%q must begin with /", r.Path)
 	v.want(!strings.ContainsAny(r.Path, " \t\r\n"), key+".path", "%q has a blank: write %%20", r.Path)
-	v.want(r.Weight >= 0, key+".weight", "%d is negative", r.Weight)
+	v.want(r.Weight > 0, key+".weight", "%d sends nothing: write 1 or more, or leave the request out", r.Weight)
 	v.want(!r.Write || slices.Contains(writes, r.Method), key+".write",
 		"%s writes nothing: write is for %s", r.Method, strings.Join(writes, ", "))
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		v.want(httpToken.MatchString(name), join(key+".headers", name), "%q is no header name", name)
 	}
-	for i, status := range r.Expect.Status {
-		v.want(status >= 100 && status <= 599, elem(key+".expect.status", i), "%d is no HTTP status: write 100 to 599", status)
-	}
 }
-
-var quantiles = []string{"p50", "p90", "p95", "p99", "p99.9"}
 
 func (v *validator) gate() {
 	g := v.s.Gate
-	v.want(g.Errors != nil || len(g.Latency) > 0, "gate",
-		"no limit, so it would pass everything: write errors: {max: 1%%} or latency: {p99: 500ms}")
-	for _, name := range slices.Sorted(maps.Keys(g.Latency)) {
-		key := join("gate.latency", name)
-		v.want(slices.Contains(quantiles, name), key, "unknown quantile; known here: %s", strings.Join(quantiles, ", "))
-		v.want(g.Latency[name] > 0, key, "0s cannot be met")
-	}
 	v.want(g.Every > 0, "gate.every", "0s: write how often the gate is asked, such as 1s")
 	v.want(g.Min > 0, "gate.min", "%d: a reading without requests says nothing; write 1 or more", g.Min)
 	v.want(g.Fails > 0, "gate.fails", "%d: write how many failing readings in a row roll back, 1 or more", g.Fails)
+	v.refused("gate", g.Validate())
 	v.attainable()
+}
+
+// refused reports what a section's own package says is wrong with it. Each of its
+// errors begins with the key.
+func (v *validator) refused(section string, err error) {
+	if err == nil {
+		return
+	}
+	for _, text := range strings.Split(err.Error(), "\n") {
+		key, rest, _ := strings.Cut(text, " ")
+		if key = strings.TrimSuffix(key, ":"); !within(key, section) {
+			key, rest = section, text
+		}
+		v.want(false, key, "%s", rest)
+	}
 }
 
 // patience is how many readings long a reading may take to have its min.
@@ -143,11 +137,11 @@ func (v *validator) attainable() {
 	if !v.sound("gate", "load.rate", "release.steps") {
 		return
 	}
-	rate := float64(v.s.Load.Rate) * float64(r.Steps[0]) / 100
+	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100
 	limit := g.Every.D() * patience
 	v.want(rate*limit.Seconds() >= float64(g.Min), "gate.min",
-		"%d requests take the candidate %.0fs at weight-%d (%g/s of %g/s); a reading may take %d times every, %s: lower min, or raise load.rate, the first step or every",
-		g.Min, float64(g.Min)/rate, r.Steps[0], rate, float64(v.s.Load.Rate), patience, limit)
+		"%d requests take the candidate %.0fs at weight-%d (%.3g/s of %s); a reading may take %d times every, %s: lower min, or raise load.rate, the first step or every",
+		g.Min, float64(g.Min)/rate, r.Steps[0], rate, v.s.Load.Rate, patience, limit)
 }
 
 func (v *validator) recovery() {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/release"
 )
@@ -19,8 +21,8 @@ func (v *validator) app() {
 	a := v.s.App
 	v.image("app.image", a.Image)
 	v.want(serviceName.MatchString(a.Service), "app.service", "%q names no Service: %s, the first one a letter", a.Service, dnsRule)
-	for _, name := range slices.Sorted(maps.Keys(a.Ports)) {
-		v.want(a.Ports[name] >= 1 && a.Ports[name] <= 65535, join("app.ports", name), "%d is no port: write 1 to 65535", a.Ports[name])
+	for _, port := range slices.Sorted(maps.Keys(a.Ports)) {
+		v.want(a.Ports[port] >= 1 && a.Ports[port] <= 65535, join("app.ports", port), "%d is no port: write 1 to 65535", a.Ports[port])
 	}
 	_, ok := a.Ports["http"]
 	v.want(ok, "app.ports", "no port named http: it is the one that carries the load")
@@ -49,8 +51,8 @@ func (v *validator) variant(key string, variant release.Variant) {
 }
 
 func (v *validator) environment(key string, env map[string]string) {
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		v.want(name != "" && !strings.ContainsAny(name, "= \t"), join(key, name), "%q is no name of a variable", name)
+	for _, variable := range slices.Sorted(maps.Keys(env)) {
+		v.want(variable != "" && !strings.ContainsAny(variable, "= \t"), join(key, variable), "%q is no name of a variable", variable)
 	}
 }
 
@@ -66,10 +68,7 @@ func (v *validator) wholeSeconds(key string, d history.Duration, least time.Dura
 	v.want(d.D()%time.Second == 0 && d.D() >= least, key, "%s: Kubernetes counts whole seconds here, from %s up", d, least)
 }
 
-var (
-	importPath = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+(/[-\w.~]+)+(@[-\w.+]+)?$`)
-	imageRef   = regexp.MustCompile(`^[a-z0-9][-a-z0-9._/:]*[a-z0-9](:[\w][-\w.]*)?(@sha256:[0-9a-f]{64})?$`)
-)
+var importPath = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+(/[-\w.~]+)+(@[-\w.+]+)?$`)
 
 // image checks as much of an image as can be without building or pulling it.
 func (v *validator) image(key, image string) {
@@ -84,7 +83,8 @@ func (v *validator) image(key, image string) {
 	case scheme == "oci-archive" || scheme == "docker-archive":
 		v.want(isFile(v.resolve(rest)), key, "there is no file %s", v.resolve(rest))
 	default:
-		v.want(imageRef.MatchString(image), key,
+		_, err := name.ParseReference(image)
+		v.want(err == nil, key,
 			"%q is no image: write ko://import/path[@version], ko://./dir, oci-archive:FILE, docker-archive:FILE or a registry's reference", image)
 	}
 }

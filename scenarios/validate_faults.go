@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/release"
 )
 
 // faults checks every fault and reports whether one of them lasts.
@@ -27,10 +28,10 @@ func (v *validator) at(key string, at faults.At) {
 		return
 	}
 	v.want(at.When == "" || at.Step != "", key+".when", "only with step: %s has a single instant", given[0])
-	if at.Step == "" || !v.sound("release.strategy", "release.steps") {
+	steps, err := release.StepNames(v.s.Release)
+	if at.Step == "" || err != nil {
 		return
 	}
-	steps := v.s.Steps()
 	v.want(slices.Contains(steps, at.Step), key+".step", "no step %q in this release; its steps: %s%s",
 		at.Step, strings.Join(steps, ", "), didYouMean(at.Step, steps))
 }

@@ -38,14 +38,10 @@ type choice struct {
 
 // choices are those keys, by their path with every index as [].
 var choices = map[string]choice{
-	"apiVersion": {known: []string{APIVersion}},
-	"kind":       {known: []string{Kind}},
-	"release.strategy": {
-		known:   []string{"canary"},
-		planned: []string{"recreate", "rolling", "blue-green", "a-b", "A/B", "shadow"},
-	},
-	"gate.noData":            {known: []string{"rollback", "hold", "proceed"}},
-	"load.arrivals":          {known: []string{"poisson", "constant"}, planned: []string{"replay"}},
+	"apiVersion":             {known: []string{APIVersion}},
+	"kind":                   {known: []string{Kind}},
+	"gate.noData":            {known: []string{gates.NoDataRollback, gates.NoDataHold, gates.NoDataProceed}},
+	"load.arrivals":          {known: []string{loadgen.Poisson, loadgen.Constant}, planned: []string{"replay"}},
 	"load.requests[].method": {known: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}},
 	"faults[].at.when":       {known: []string{"before", "begin", "live"}},
 	"faults[].at.event":      {known: []string{"rollback"}},

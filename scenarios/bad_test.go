@@ -1,0 +1,196 @@
+package scenarios
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// write writes a file and the directories above it.
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func edit(texts ...string) []string { return texts }
+
+// bad are scenarios with one mistake, and what must be said of it: the line, the
+// key, and the way out.
+var bad = []struct {
+	edits []string // of good: old, new, …
+	want  string
+}{
+	// A typing error in a key.
+	{edit("steps:", "stpes:"), `:12: release.stpes: unknown key; known here: deadline, hold, steps, strategy, watch; did you mean "steps"?`},
+	// A key that is in the wrong section.
+	{edit("  rate: 200/s", "  rate: 200/s\n  min: 3"), ":16: load.min: unknown key; known here: arrivals, "},
+	// A key twice.
+	{edit("  service: shop", "  service: shop\n  service: cart"), ":8: app.service: given twice, first on line 7"},
+	// A key that is needed.
+	{edit("  service: shop\n", ""), ":5: app.service: missing"},
+	{edit("path: /cart", "weight: 1"), ":18: load.requests[0].path: missing"},
+	// A key without a value.
+	{edit("  service: shop", "  service:"), ":7: app.service: no value"},
+	// Values of the wrong sort.
+	{edit("labels: [canary]", "labels: canary"), `:3: metadata.labels: "canary" instead of a list`},
+	{edit("{http: 8080}", "8080"), `:8: app.ports: "8080" instead of keys`},
+	{edit("http: 8080", "http: web"), `:8: app.ports.http: "web" instead of a whole number`},
+	{edit("http: 8080", "http: 80.5"), `:8: app.ports.http: "80.5" instead of a whole number`},
+	{edit("service: shop", "service: [shop]"), ":7: app.service: a list instead of a text"},
+	{edit("VERSION: v1", "VERSION: 1"), `:10: app.baseline.env.VERSION: 1 is not a text: put it in quotes, "1"`},
+	{edit("  rate: 200/s", "  rate: 200/s\n  keepAlive: yes"), `:16: load.keepAlive: "yes" instead of true or false`},
+	{edit("hold: 4s", "hold: 4"), ":12: release.hold: bad duration \"4\": write a number and a unit"},
+	{edit("hold: 4s", "hold: -4s"), ":12: release.hold: bad duration \"-4s\": it is negative"},
+	{edit("hold: 4s", "hold: [4s]"), ":12: release.hold: a list instead of a value"},
+	{edit("max: 1%", "max: 1"), ":13: gate.errors.max: bad percentage \"1\""},
+	{edit("rate: 200/s", "rate: 200"), ":15: load.rate: "},
+	// YAML's own ways to say it twice.
+	{edit("  service: shop", "  service: shop\n  <<: {replicas: 1}"), ":8: app.<<: merge keys are not supported"},
+	{edit("spec: {action", "spec: {action: delay, action"), ":25: faults[0].chaos.spec.action: given twice"},
+	{edit("spec: {action: delay, delay: {latency: 600ms}}", "spec: [delay]"), ":25: faults[0].chaos.spec: a list instead of keys"},
+
+	// The format has it, this version does not.
+	{edit("  service: shop", "  service: shop\n  chart: ./chart"), ":8: app.chart: not supported yet; supported: app.image"},
+	{edit("baseline: {", "baseline: {patch: x, "), ":10: app.baseline.patch: not supported yet; supported: image, env, args and replicas"},
+	{edit("{header: X-Version}", "{digest: true}"), ":9: app.version.digest: not supported yet"},
+	{edit("app:", "procedure: {command: ./release.sh}\napp:"), ":5: procedure: not supported yet; supported: release.strategy"},
+	{edit("canary, steps", "blue-green, steps"), `:12: release.strategy: strategy "blue-green" is not supported yet; supported: canary`},
+	{edit("{step: weight-50}", "{write: 4}"), ":20: faults[0].at.write: not supported yet; supported: step, after or event"},
+	{edit("    for: 20s", "    repeat: {every: 1s, times: 3}"), ":21: faults[0].repeat: not supported yet"},
+	{edit("target: candidate", "target: procedure"), `:22: faults[0].target: "procedure" is not supported yet; supported: candidate, baseline, both`},
+	{edit("target: candidate", "target: database"), ":22: faults[0].target: unknown word \"database\"; known here: candidate, baseline, both (a workload by its name is not supported yet)"},
+	{edit("mttr: 15s", "lostWrites: 0"), ":26: expect.lostWrites: not supported yet; supported: outcome, mttr"},
+	{edit("{path: /cart}", "{path: /cart, method: POST, body: {fromFile: cart.json}}"), ":18: load.requests[0].body: fromFile is not supported yet"},
+	{edit("{path: /cart}", "{path: /cart, headers: {Authorization: {fromSecret: token}}}"), ":18: load.requests[0].headers.Authorization: fromSecret is not supported yet"},
+	{edit("min: 40", "sequential: {alpha: 1%}"), ":13: gate.sequential: not supported yet; supported: errors and latency limits"},
+
+	// Who and why.
+	{edit("name: good", "name: Not_Good"), `:3: metadata.name: "Not_Good" names no namespace`},
+	{edit("[canary]", "[Two Words]"), `:3: metadata.labels[0]: "Two Words" is no label`},
+	{edit("why: It shows what is wrong with the others.", "why: ' '"), ":4: why: empty"},
+
+	// The app.
+	{edit("ko://./scenarios/testdata/prog", "ko://./scenarios/testdata"), ":6: app.image: no Go program in "},
+	{edit("ko://./scenarios/testdata/prog", "ko://podinfo"), `:6: app.image: "ko://podinfo" is no import path`},
+	{edit("ko://./scenarios/testdata/prog", "oci-archive:none.tar"), ":6: app.image: there is no file "},
+	{edit("ko://./scenarios/testdata/prog", "https://example.com/shop"), ":6: app.image: \"https://example.com/shop\" is no image: write ko://"},
+	{edit("candidate: {env", "candidate: {image: 'two words', env"), ":11: app.candidate.image: "},
+	{edit("service: shop", "service: 9shop"), `:7: app.service: "9shop" names no Service`},
+	{edit("{http: 8080}", "{web: 8080}"), ":8: app.ports: no port named http"},
+	{edit("8080", "80800"), ":8: app.ports.http: 80800 is no port"},
+	{edit("{header: X-Version}", "\n    header: X-Version\n    json: version"), ":9: app.version: header (line 10) and json (line 11) are both given"},
+	{edit("  service: shop", "  service: shop\n  readiness: {period: 500ms}"), ":8: app.readiness.period: 500ms: Kubernetes counts whole seconds"},
+	{edit("  service: shop", "  service: shop\n  drain: 30s"), ":8: app.drain: 30s of waiting leaves nothing of grace, 30s"},
+	{edit("candidate: {env", "candidate: {replicas: 0, env"), ":11: app.candidate.replicas: 0: write 1 or more"},
+
+	// The release.
+	{edit("canary, steps", "canry, steps"), `:12: release.strategy: unknown strategy "canry"; known: canary`},
+	{edit("[10, 50, 100]", "[10, 50]"), ":12: release.steps: strategy canary: the last step is 50: it must be 100"},
+	{edit("[10, 50, 100]", "[50, 50, 100]"), ":12: release.steps: strategy canary: step 50 does not follow 50"},
+	{edit("[10, 50, 100]", "[0, 50, 100]"), ":12: release.steps: strategy canary: step 0 does not follow 0"},
+	{edit("[10, 50, 100]", "[]"), ":12: release.steps: strategy canary: steps are missing"},
+	{edit("hold: 4s", "hold: 4s, deadline: 12s"), ":12: release.deadline: 12s is over before 3 steps have held 4s each, which takes 12s"},
+
+	// The gate.
+	{edit("errors: {max: 1%}, ", ""), ":13: gate: limits nothing: set errors.max"},
+	{edit("errors: {max: 1%}", "latency: {p98: 1s}"), ":13: gate.latency.p98: is not a known quantile: use one of p50, p90, p95, p99, p99.9"},
+	{edit("min: 40", "noData: promote"), `:13: gate.noData: unknown word "promote"; known here: rollback, hold, proceed`},
+	{edit("min: 40", "min: 0"), ":13: gate.min: 0: a reading without requests says nothing"},
+	{edit("min: 40", "min: 201"), ":13: gate.min: 201 requests take the candidate 10s at weight-10 (20/s of 200/s); a reading may take 10 times every, 10s"},
+
+	// The load.
+	{edit("rate: 200/s", "rate: 0/s"), ":15: load.rate: "},
+	{edit("99.9%", "100%"), ":16: load.slo.availability: 100% cannot be judged"},
+	{edit("latency: 500ms", "latency: 0s"), ":16: load.slo.latency: "},
+	{edit("latency: 500ms", "latency: 6s"), ":14: load.timeout: 5s is shorter than load.slo.latency 6s"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  warmup: 1h"), ":16: load.warmup: 1h0m0s: write more than 0s and at most 5m0s"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  arrivals: bursts"), `:16: load.arrivals: unknown word "bursts"; known here: poisson, constant`},
+	{edit("requests:\n    - {path: /cart}", "requests: []"), ":17: load.requests: is empty: write at least one"},
+	{edit("path: /cart", "path: cart"), `:18: load.requests[0]: path "cart" must begin with a slash`},
+	{edit("path: /cart", "path: /cart, method: get"), `:18: load.requests[0].method: unknown word "get"; known here: GET, HEAD`},
+	{edit("path: /cart", "path: /cart, weight: -1"), ":18: load.requests[0].weight: -1 sends nothing: write 1 or more"},
+	{edit("path: /cart", "path: /cart, weight: 0"), ":18: load.requests[0].weight: 0 sends nothing"},
+	{edit("path: /cart", "path: /cart, write: true"), ":18: load.requests[0].write: GET writes nothing"},
+	{edit("path: /cart", "path: /cart, expect: {status: [20]}"), ":18: load.requests[0]: expect.status 20 is no status"},
+	{edit("path: /cart", "path: /cart, headers: {'a b': c}"), `:18: load.requests[0].headers.a b: "a b" is no header name`},
+
+	// The faults.
+	{edit("{step: weight-50}", "{step: weight-25}"), `:20: faults[0].at.step: no step "weight-25" in this release; its steps: deploy-candidate, weight-10, weight-50, weight-100, promote, rollback`},
+	{edit("{step: weight-50}", "{step: promotes}"), `did you mean "promote"?`},
+	{edit("{step: weight-50}", "{}"), ":20: faults[0].at: 0 of step, after and event are given"},
+	{edit("{step: weight-50}", "{step: weight-50, after: 2s}"), ":20: faults[0].at: 2 of step, after and event are given"},
+	{edit("{step: weight-50}", "{after: 2s, when: live}"), ":20: faults[0].at.when: only with step"},
+	{edit("{step: weight-50}", "{step: weight-50, when: later}"), ":20: faults[0].at.when: unknown word \"later\"; known here: before, begin, live"},
+	{edit("{step: weight-50}", "{event: promotion}"), `:20: faults[0].at.event: unknown word "promotion"; known here: rollback`},
+	{edit("spec: {action: delay", "spec: {duration: 9s, action: delay"), ":21: faults[0].for: the duration is also given as chaos.spec.duration on line 25"},
+
+	// What is expected, and how it is judged.
+	{edit("outcome: rolled-back", "outcome: rolledback"), `:26: expect.outcome: unknown word "rolledback"; known here: promoted, rolled-back, stuck, failed; did you mean "rolled-back"?`},
+	{edit("{outcome: rolled-back, mttr: 15s}", "{}"), ":26: expect: nothing is expected"},
+	{edit("mttr: 15s", "mttr: 0s"), ":26: expect.mttr: 0s cannot be met"},
+	{edit("mttr: 15s", "availability: 0%"), ":26: expect.availability: 0% is always met"},
+	{edit("gate: {errors: {max: 1%}, min: 40}\n", "", "mttr: 15s", "detection: 5s"), ":25: expect.detection: not measured without a gate"},
+	{edit("rolled-back, mttr: 15s", "promoted, detection: 5s"), ":26: expect.detection: not measured in a release that is promoted"},
+	{edit("expect:", "recover: {confirm: 0s}\nexpect:"), ":26: recover.confirm: 0s confirms nothing"},
+	{edit("expect:", "recover: {confirm: 10s, within: 5s}\nexpect:"), ":26: recover.within: 5s is over before confirm, 10s"},
+	{edit("expect:", "control: {verdict: pass}\nexpect:"), ":26: control.verdict: unknown word \"pass\"; known here: fail, invalid"},
+	{edit("expect:", "control: {verdict: fail, check: mtr}\nexpect:"), `:26: control.check: unknown word "mtr"`},
+	{edit("expect:", "control: {verdict: fail, check: availability}\nexpect:"), ":26: control.check: availability is not judged: expect.availability is not given"},
+	{edit("expect:", "seed: today\nexpect:"), `:26: seed: "today" instead of a whole number`},
+}
+
+func TestMistakesAreExplained(t *testing.T) {
+	for _, row := range bad {
+		text := good
+		for i := 0; i < len(row.edits); i += 2 {
+			text = strings.Replace(text, row.edits[i], row.edits[i+1], 1)
+		}
+		_, err := decode(text)
+		switch {
+		case text == good:
+			t.Errorf("%q changes nothing", row.edits)
+		case err == nil:
+			t.Errorf("%q: accepted, want %s", row.edits, row.want)
+		case !strings.Contains(err.Error(), row.want):
+			t.Errorf("%q:\n got %v\nwant %s", row.edits, err, row.want)
+		case strings.Contains(err.Error(), "\n"):
+			t.Errorf("%q: one mistake, and more than one problem:\n%v", row.edits, err)
+		}
+	}
+}
+
+func TestFilesThatAreNoScenario(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		// Nothing.
+		{"", ":1: empty: begin with apiVersion: cutover.dev/v1alpha1"},
+		{"# later\n", ":1: empty"},
+		// Nothing again.
+		{"---\n", "instead of keys"},
+		// Not a mapping.
+		{"- a\n- b\n", ":1: a list instead of keys: begin with apiVersion"},
+		// Somebody else's object is called that, once.
+		{"apiVersion: apps/v1\nkind: Scenario\nspec: {}\n", `:1: apiVersion: "apps/v1" is nothing this version can read: write apiVersion: cutover.dev/v1alpha1`},
+		{"kind: Scenario\n", ":1: apiVersion: missing: write apiVersion: cutover.dev/v1alpha1"},
+		{"apiVersion: cutover.dev/v1alpha1\nkind: Deployment\n", `:2: kind: "Deployment" is nothing this version can read`},
+		// Two scenarios.
+		{good + "---\n" + good, ":27: a second document begins here"},
+		// Tabs.
+		{"apiVersion: cutover.dev/v1alpha1\napp:\n\timage: x\n", ":3: a tab in the indentation"},
+		// Not YAML.
+		{"apiVersion: {\n", "not YAML: "},
+		{"a: b: c\n", ": not YAML: mapping values are not allowed"},
+		// No page.
+		{strings.Repeat("# long\n", 1<<18), "larger than 1048576 bytes"},
+	} {
+		_, err := decode(row.text)
+		if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60q:\n got %v\nwant %s", row.text, err, row.want)
+		}
+	}
+}
