@@ -1,6 +1,15 @@
 package loadgen
 
-import "github.com/cutover-dev/cutover/history"
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+)
 
 // Spec is the load section of a scenario.
 type Spec struct {
@@ -34,4 +43,103 @@ type RequestSpec struct {
 // ExpectSpec is what counts as a good answer.
 type ExpectSpec struct {
 	Status []int `yaml:"status,omitempty" json:"status,omitempty"` // default: any 2xx or 3xx
+}
+
+// The ways in which requests arrive.
+const (
+	Poisson  = "poisson"  // as from many users who know nothing of each other
+	Constant = "constant" // evenly spaced
+)
+
+// WithDefaults fills what was left out. Rate, SLO and the requests have no default.
+func (s Spec) WithDefaults() Spec {
+	if s.Arrivals == "" {
+		s.Arrivals = Poisson
+	}
+	if s.Warmup == 0 {
+		s.Warmup = history.Duration(3 * time.Second)
+	}
+	if s.Timeout == 0 {
+		s.Timeout = history.Duration(5 * time.Second)
+	}
+	if s.Connections == 0 {
+		s.Connections = 4096
+	}
+	if s.KeepAlive == nil {
+		on := true
+		s.KeepAlive = &on
+	}
+	s.Requests = slices.Clone(s.Requests)
+	for i, r := range s.Requests {
+		s.Requests[i] = r.withDefaults()
+	}
+	return s
+}
+
+func (r RequestSpec) withDefaults() RequestSpec {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if r.Weight == 0 {
+		r.Weight = 1
+	}
+	return r
+}
+
+// Name is the request as the report calls it: "GET /cart".
+func (r RequestSpec) Name() string { return r.withDefaults().Method + " " + r.Path }
+
+// Validate says everything that is wrong with the section, each with its key.
+func (s Spec) Validate() error {
+	s = s.WithDefaults()
+	var wrong []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	check(s.Rate.Count > 0, "load.rate is missing: write requests per second, such as 200/s")
+	check(s.Arrivals == Poisson || s.Arrivals == Constant, "load.arrivals is %q: use %s or %s", s.Arrivals, Poisson, Constant)
+	check(s.Connections > 0, "load.connections is %d: it must be above zero", s.Connections)
+	check(s.SLO.Latency > 0, "load.slo.latency is missing: a request slower than it is bad")
+	check(s.SLO.Availability > 0, "load.slo.availability is missing: the share of requests that must be good")
+	check(s.Timeout >= s.SLO.Latency, "load.timeout %s is shorter than load.slo.latency %s: no answer could be slow", s.Timeout, s.SLO.Latency)
+	check(len(s.Requests) > 0, "load.requests is empty: write at least one, such as {path: /}")
+	for i, r := range s.Requests {
+		if err := r.validate(); err != nil {
+			wrong = append(wrong, fmt.Errorf("load.requests[%d]: %w", i, err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func (r RequestSpec) validate() error {
+	if !strings.HasPrefix(r.Path, "/") {
+		return fmt.Errorf("path %q must begin with a slash", r.Path)
+	}
+	if r.Weight < 0 {
+		return fmt.Errorf("weight %d is negative", r.Weight)
+	}
+	if _, err := http.NewRequest(r.Method, "http://service"+r.Path, nil); err != nil {
+		return fmt.Errorf("%s %s cannot be sent: %w", r.Method, r.Path, err)
+	}
+	for name := range r.Headers {
+		if http.CanonicalHeaderKey(name) == requestIDHeader {
+			return fmt.Errorf("header %s is set by the load itself", name)
+		}
+	}
+	for _, status := range r.Expect.Status {
+		if status < 200 || status > 599 {
+			return fmt.Errorf("expect.status %d is no status of an answer", status)
+		}
+	}
+	return nil
+}
+
+// met reports whether an answer with this status is a good one.
+func (e ExpectSpec) met(status int) bool {
+	if len(e.Status) == 0 {
+		return status >= 200 && status < 400
+	}
+	return slices.Contains(e.Status, status)
 }
