@@ -1,0 +1,80 @@
+// Comfort only: the page says all it has to say without this.
+(() => {
+  "use strict";
+  const make = (tag, cls, text) => {
+    const e = document.createElement(tag);
+    if (cls) e.className = cls;
+    if (text) e.textContent = text;
+    return e;
+  };
+  const button = (text, label, act) => {
+    const b = make("button", "", text);
+    b.type = "button";
+    b.setAttribute("aria-label", label);
+    b.addEventListener("click", act);
+    return b;
+  };
+
+  // Zoom widens the chart within its scrolling frame.
+  const frame = document.querySelector("#story .wide");
+  if (frame) {
+    let zoom = 1;
+    const to = (z) => {
+      const middle = (frame.scrollLeft + frame.clientWidth / 2) / frame.scrollWidth;
+      zoom = Math.min(8, Math.max(1, z));
+      frame.style.setProperty("--zoom", zoom * 100 + "%");
+      frame.scrollLeft = middle * frame.scrollWidth - frame.clientWidth / 2;
+    };
+    const tools = make("div", "tools");
+    tools.append(
+      button("−", "Zoom out", () => to(zoom / 2)),
+      button("+", "Zoom in", () => to(zoom * 2)),
+      button("1:1", "Whole run", () => to(1)));
+    frame.before(tools);
+    hover(frame, document.querySelector("#traffic-table"));
+  }
+
+  // Hover reads the row of the bin under the pointer from the table below the chart.
+  function hover(frame, table) {
+    if (!table) return;
+    const svg = frame.querySelector("svg");
+    const names = [...table.tHead.rows[0].cells].map((c) => c.textContent);
+    const rows = table.tBodies[0].rows;
+    const { left, right, bins } = frame.dataset;
+    const tip = make("div", "tip"), cursor = make("div", "cursor");
+    const hide = () => { tip.remove(); cursor.remove(); };
+    frame.addEventListener("pointerleave", hide);
+    frame.addEventListener("pointermove", (e) => {
+      const box = svg.getBoundingClientRect();
+      const x = (e.clientX - box.left) * svg.viewBox.baseVal.width / box.width;
+      const row = rows[Math.floor((x - left) / (right - left) * bins)];
+      if (x < +left || x > +right || !row) return hide();
+      tip.replaceChildren(...names.flatMap((name, i) => [make("span", "", name), make("b", "", row.cells[i].textContent)]));
+      frame.append(cursor, tip);
+      const at = e.clientX - frame.getBoundingClientRect().left + frame.scrollLeft;
+      const roomRight = frame.scrollLeft + frame.clientWidth - at;
+      cursor.style.left = at + "px";
+      tip.style.left = (roomRight > tip.offsetWidth + 24 ? at + 14 : at - tip.offsetWidth - 14) + "px";
+    });
+  }
+
+  // Copy the replay command.
+  for (const pre of document.querySelectorAll("pre.copy")) {
+    const b = button("Copy", "Copy the command", async () => {
+      try {
+        await navigator.clipboard.writeText(pre.textContent);
+        b.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(pre);
+      }
+    });
+    const tools = make("div", "tools");
+    tools.append(b);
+    pre.before(tools);
+  }
+
+  // Paper has no folds.
+  addEventListener("beforeprint", () => {
+    for (const d of document.querySelectorAll("details:not(#story details)")) d.open = true;
+  });
+})();

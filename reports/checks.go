@@ -1,0 +1,160 @@
+package reports
+
+import (
+	"strings"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/verdict"
+)
+
+// statusOf maps what nobody judged to unjudged.
+func statusOf(f verdict.Finding) string {
+	if f.Status == "pass" || f.Status == "fail" {
+		return f.Status
+	}
+	return "unjudged"
+}
+
+func checksSection(rec record) section {
+	s := section{ID: "checks", Title: "Checks", Notes: rec.r.Findings}
+	t := table{ID: "checks-table", Caption: "What the scenario expects, and what was seen", Head: head("Check", "Status", "Wanted", "Got", "Because")}
+	for _, f := range rec.r.Checks {
+		status := statusOf(f)
+		t.Rows = append(t.Rows, []cell{text(f.Name), {Text: status, Mark: status}, text(f.Want), text(f.Got), text(f.Because)})
+	}
+	s.Tables = []table{t}
+	if len(rec.r.Incidents) > 1 {
+		s.Tables = append(s.Tables, incidentsTable(rec))
+	}
+	return s
+}
+
+// incidentsTable is worth its place only with several incidents; one is the story itself.
+func incidentsTable(rec record) table {
+	t := table{ID: "incidents", Caption: "Incidents", Head: head("Cause", "#Onset", "#Recovered", "#Lasted", "#Bad requests")}
+	for _, i := range rec.r.Incidents {
+		lasted := none
+		if i.OnsetMs != nil && i.RecoveredMs != nil {
+			lasted = span(length(*i.RecoveredMs - *i.OnsetMs))
+		}
+		t.Rows = append(t.Rows, []cell{text(i.Cause), number(clock(instant(i.OnsetMs))), number(clock(instant(i.RecoveredMs))), number(lasted), number(count(i.Bad))})
+	}
+	return t.fold()
+}
+
+func faultsSection(rec record) section {
+	t := table{ID: "faults-table", Caption: "What was asked for, and what was measured at the target",
+		Head: head("Fault", "Asked", "#Applied", "#Ended", "Proven", "#Effect", "Pods hit", "Escaped", "Because")}
+	for i, at := range faultTimes(rec) {
+		row := []cell{text(at.name), text(askedOf(rec, i)), number(clock(at.from)), number(clock(at.to))}
+		if i >= len(rec.r.Faults) {
+			t.Rows = append(t.Rows, append(row, text("not judged"), number(""), text(""), text(""), text("")))
+			continue
+		}
+		f := rec.r.Faults[i]
+		t.Rows = append(t.Rows, append(row, proven(f.Proven), number(effect(f.EffectMs)),
+			code(strings.Join(f.Pods, ", ")), escaped(f.Escaped), text(f.Because)))
+	}
+	return section{ID: "faults", Title: "Faults", Tables: []table{t.fold()}}
+}
+
+func proven(yes bool) cell {
+	if yes {
+		return cell{Text: "proven", Mark: "pass"}
+	}
+	return cell{Text: "not proven", Mark: "unjudged"}
+}
+
+func effect(ms *float64) string {
+	switch {
+	case ms == nil:
+		return ""
+	case *ms < 0:
+		return span(length(*ms))
+	}
+	return "+" + span(length(*ms))
+}
+
+func escaped(pods []string) cell {
+	if len(pods) == 0 {
+		return text("none")
+	}
+	return cell{Text: strings.Join(pods, ", "), Code: true}
+}
+
+// askedOf is what the scenario asked of a fault.
+func askedOf(rec record, i int) string {
+	if i >= len(rec.h.Plan.Faults) {
+		return ""
+	}
+	f := rec.h.Plan.Faults[i]
+	asked := f.When
+	if f.Step != "" {
+		asked = f.Step + ", " + f.When
+	}
+	switch {
+	case f.OneShot:
+		return asked + ", once"
+	case f.For > 0:
+		return asked + ", for " + setting(f.For)
+	}
+	return asked
+}
+
+func stepsSection(rec record) section {
+	weights, errs := map[string]int{}, map[string]string{}
+	for _, e := range history.All[history.StepLive](rec.h.Events) {
+		weights[e.Data.Name] = e.Data.Weight
+	}
+	for _, e := range history.All[history.StepEnded](rec.h.Events) {
+		errs[e.Data.Name] = e.Data.Err
+	}
+	t := table{ID: "steps-table", Caption: "The steps of the cutover", Head: head("Step", "#Begins", "#Live", "#Ends", "#Action took", "#Candidate's share", "Error")}
+	for _, s := range stepTimes(rec) {
+		took, weight := none, none
+		if s.from.Happened() && s.live.Happened() {
+			took = span(s.live.Sub(s.from))
+		}
+		if w, ok := weights[s.name]; ok && w >= 0 {
+			weight = share(float64(w) / 100)
+		}
+		t.Rows = append(t.Rows, []cell{text(s.name), number(clock(s.from)), number(clock(s.live)), number(clock(s.to)), number(took), number(weight), text(errs[s.name])})
+	}
+	s := section{ID: "steps", Title: "Steps", Tables: []table{t.fold()}}
+	if e, ok := history.First[history.ReleaseEnded](rec.h.Events); ok && e.Data.Err != "" {
+		s.Notes = []string{"The strategy returned an error: " + e.Data.Err}
+	}
+	return s
+}
+
+func gateSection(rec record) section {
+	t := table{ID: "gate-table", Caption: "Gate readings and decisions",
+		Head: head("#At", "Gate", "Step", "Says", "#Requests", "#Bad", "#Errors", "#Latency", "#Streak", "Because")}
+	for _, e := range rec.h.Events {
+		if r, ok := history.Decode[history.Reading](e); ok {
+			t.Rows = append(t.Rows, readingRow(e.At, r))
+		}
+		if d, ok := history.Decode[history.Decision](e); ok {
+			t.Rows = append(t.Rows, []cell{number(clock(e.At)), text("decision"), text(d.Step), text(d.Action),
+				number(""), number(""), number(""), number(""), number(""), text(d.Because)})
+		}
+	}
+	s := section{ID: "gate", Title: "Gate", Tables: []table{t.fold()}}
+	if g, p := rec.r.Gate, rec.h.Plan; g.Readings > 0 {
+		s.Notes = []string{plural(g.Readings, "reading") + ": " + count(g.Failures) + " failing, " + count(g.NoData) + " without data. Limits: " + orNone(p.GateLimits) + ", every " + setting(p.GateEvery) + ", " + plural(p.GateFails, "failing reading") + " in a row roll back."}
+	}
+	return s
+}
+
+func readingRow(at history.Micros, r history.Reading) []cell {
+	latency := ""
+	if r.Q > 0 {
+		latency = "p" + decimalShort(r.Q*100) + " " + span(history.Micros(r.LatUs).Sub(0))
+	}
+	mark := r.Status
+	if mark != "pass" && mark != "fail" {
+		mark = "unjudged"
+	}
+	return []cell{number(clock(at)), text(r.Gate), text(r.Step), {Text: readingWord(r.Status), Mark: mark}, number(count(r.N)),
+		number(count(r.Bad)), number(share(r.ErrRate)), number(latency), number(count(r.Streak)), text(r.Because)}
+}

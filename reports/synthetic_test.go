@@ -1,0 +1,280 @@
+package reports
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/verdict"
+)
+
+// The histories that tests draw: made up, seeded, and shaped like real runs.
+
+func ptr[T any](v T) *T { return &v }
+
+func at(seconds float64) history.Micros { return history.Micros(seconds * 1e6) }
+func ms(seconds float64) *float64       { return ptr(seconds * 1000) }
+
+func plan() history.Plan {
+	return history.Plan{
+		Scenario: "canary-slow-candidate-rolls-back", Path: "scenarios/canary-slow.yaml", Labels: []string{"canary", "smoke"},
+		Why:   "A candidate that turns slow at a quarter of the traffic must be rolled back within 15 s.",
+		RunID: "r-7f3a", Started: "2026-03-01T12:00:00Z", Seed: 7, PlanHash: "sha256:4be1c0ffee", Provider: "embedded",
+		Replay:   "cutover run scenarios/canary-slow.yaml --seed 7",
+		Strategy: "canary", Steps: []string{"deploy-candidate", "weight-5", "weight-25", "weight-50", "weight-100"},
+		Deadline: dur(3 * time.Minute), SLO: history.SLO{Latency: dur(500 * time.Millisecond), Availability: 0.999},
+		GateEvery: dur(time.Second), GateFails: 2, GateLimits: "errors <= 1%, p99 <= 500ms", Rate: 200,
+		Faults:  []history.PlannedFault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", When: "live", For: dur(20 * time.Second), Target: "candidate"}},
+		Recover: history.Recover{Confirm: dur(10 * time.Second), Within: dur(time.Minute)},
+		Expect: history.Expect{Outcome: "rolled-back", MTTR: ptr(dur(15 * time.Second)), Detection: ptr(dur(5 * time.Second)),
+			Availability: ptr(history.Fraction(0.95))},
+		Facts: map[string]string{"Kubernetes": "v1.37.2", "Kernel": "6.8.0", "CPUs": "2"},
+	}
+}
+
+func dur(d time.Duration) history.Duration { return history.Duration(d) }
+
+// traffic makes requests at rate per second for a stretch. behave says who answers a
+// request and how.
+func traffic(seed uint64, rate, from, to float64, behave func(r *rand.Rand, t float64, q *history.Request)) []history.Request {
+	r := rand.New(rand.NewPCG(seed, 1))
+	var requests []history.Request
+	for t := from; t < to; t += r.ExpFloat64() / rate {
+		q := history.Request{Seq: int64(len(requests)), Name: "GET /cart", Intended: at(t), Sent: at(t).After(80 * time.Microsecond),
+			Status: 200, Expected: true, Attempts: 1, ID: fmt.Sprintf("r-7f3a-%d", len(requests)), Attributed: "header"}
+		if r.IntN(4) == 0 {
+			q.Name, q.Write, q.Status = "POST /orders", true, 201
+		}
+		behave(r, t, &q)
+		requests = append(requests, q)
+	}
+	return requests
+}
+
+func answer(q *history.Request, v history.Version, latency float64) {
+	q.Version, q.Done = v, q.Intended.After(time.Duration(latency*float64(time.Second)))
+	q.Pod = "shop-" + string(v) + "-5d9f"
+}
+
+// healthy is how long a healthy answer takes: a few milliseconds with a tail.
+func healthy(r *rand.Rand) float64 { return 0.002 + 0.002*r.ExpFloat64() }
+
+func weightAt(t float64) float64 {
+	switch {
+	case t < 8.9:
+		return 0
+	case t < 14:
+		return 0.05
+	case t < 17.5:
+		return 0.25
+	}
+	return 0
+}
+
+// rolledBack is the story of the reference: a slow candidate, two failing readings, a rollback.
+func rolledBack(rate float64) (history.History, verdict.Run) {
+	requests := traffic(7, rate, 1, 32, func(r *rand.Rand, t float64, q *history.Request) {
+		if r.Float64() >= weightAt(t) {
+			answer(q, history.Baseline, healthy(r))
+			return
+		}
+		answer(q, history.Candidate, healthy(r)*1.3)
+		if t < 15.1 {
+			return
+		}
+		q.Done = q.Done.After(600*time.Millisecond + time.Duration(r.NormFloat64()*20)*time.Millisecond)
+		if r.IntN(12) == 0 {
+			q.Status, q.Expected, q.Body = 503, false, `{"error":"upstream <busy>"}`
+		}
+		if r.IntN(20) == 0 {
+			q.Status, q.Expected, q.Version, q.Attributed, q.Pod = 0, false, history.Unattributed, "", ""
+			q.Err = fmt.Sprintf("read tcp 10.0.0.1:%d->10.0.0.9:80: connection reset by peer", 30000+r.IntN(9999))
+		}
+	})
+	h := history.History{Plan: plan(), Requests: requests, Events: rolledBackEvents()}
+	return h, rolledBackRun(requests)
+}
+
+func rolledBackEvents() []history.Event {
+	events := []history.Event{
+		history.NewEvent(0, plan()),
+		history.NewEvent(at(1), history.Phase{Name: "load"}),
+		history.NewEvent(at(5.5), history.SteadyState{From: at(1), N: 1000, P99Us: 8000, Because: "limit 500 ms"}),
+		history.NewEvent(at(5.9), history.Drill{Kind: "NetworkChaos", Proven: true, UndoMs: 400, OK: true}),
+		history.NewEvent(at(6), history.ReleaseBegan{}),
+		history.NewEvent(at(6), history.StepBegan{Name: "deploy-candidate"}),
+		history.NewEvent(at(8.1), history.StepLive{Name: "deploy-candidate", Weight: -1}),
+		history.NewEvent(at(8.4), history.ClusterEvent{Object: "Pod/shop-v2-abc", Reason: "Unhealthy", Message: "Readiness probe failed: connection refused", Warning: true}),
+		history.NewEvent(at(8.5), history.ClusterEvent{Object: "Pod/shop-v2-abc", Reason: "Started", Message: "Started container shop"}),
+		history.NewEvent(at(8.8), history.Routed{Gen: 1, Weight: 5}),
+		history.NewEvent(at(8.9), history.StepLive{Name: "weight-5", Weight: 5}),
+		history.NewEvent(at(13.9), history.Routed{Gen: 2, Weight: 25}),
+		history.NewEvent(at(14), history.StepLive{Name: "weight-25", Weight: 25}),
+		history.NewEvent(at(15.1), history.FaultApplied{}),
+		history.NewEvent(at(15.18), history.FaultInjected{Pod: "shop-v2-abc"}),
+		history.NewEvent(at(15.2), history.FaultProven{Proven: true, Pods: []string{"shop-v2-abc", "shop-v2-def"}, EffectMs: ptr(603.0), Because: "round trip 0.4 ms → 603 ms"}),
+		history.NewEvent(at(16.2), history.Reading{Gate: "latency", Step: "weight-25", Status: "fail", N: 198, Bad: 50, Q: 0.99, LatUs: 611000, Streak: 1, Because: "p99 611ms > 500ms (n=198)"}),
+		history.NewEvent(at(17.2), history.Reading{Gate: "latency", Step: "weight-25", Status: "fail", N: 203, Bad: 52, ErrRate: 0.02, Q: 0.99, LatUs: 612000, Streak: 2, Because: "p99 612ms > 500ms (n=203)"}),
+		history.NewEvent(at(17.2), history.Decision{Step: "weight-25", Action: "rollback", Because: "2 failing readings in a row", First: at(16.2)}),
+		history.NewEvent(at(17.25), history.StepBegan{Name: "rollback"}),
+		history.NewEvent(at(17.3), history.Routed{Gen: 3, Weight: 0}),
+		history.NewEvent(at(17.6), history.StepLive{Name: "rollback", Weight: 0}),
+		history.NewEvent(at(19), history.ReleaseEnded{}),
+		history.NewEvent(at(27.8), history.FaultEnded{By: "undo"}),
+		history.NewEvent(at(32.1), history.LoadEnded{Planned: 6200, Sent: 6200, ReleaseErrorP99Us: 310}),
+		history.NewEvent(at(32.4), history.Undone{Action: "delete NetworkChaos delay"}),
+		history.NewEvent(at(32.6), history.Undone{Action: "delete namespace cutover-r-7f3a"}),
+		history.NewEvent(at(33), history.Residue{}),
+		history.NewEvent(at(33.1), history.RunEnded{}),
+	}
+	for t := 9.2; t < 16; t++ {
+		status, because := "pass", "p99 9ms <= 500ms (n=200)"
+		if t < 10 {
+			status, because = "no-data", "8 of 50 requests"
+		}
+		events = append(events, history.NewEvent(at(t), history.Reading{Gate: "latency", Step: "weight-5", Status: status, N: 200, Q: 0.99, LatUs: 9000, Because: because}))
+	}
+	slices.SortStableFunc(events, func(a, b history.Event) int { return int(a.At - b.At) })
+	return events
+}
+
+func rolledBackRun(requests []history.Request) verdict.Run {
+	counts := tally(requests)
+	return verdict.Run{
+		Schema: verdict.Schema, Scenario: plan().Scenario, Seed: 7, PlanHash: plan().PlanHash, Provider: "embedded",
+		Verdict: verdict.Pass, Because: "every check passed", Outcome: ptr(verdict.RolledBack),
+		MTTR: &verdict.MTTR{TotalMs: 2500, LagMs: ptr(100.0), RecoveredBy: "rollback",
+			Segments: verdict.Segments{DetectMs: ptr(1000.0), DecideMs: ptr(1000.0), ActuateMs: ptr(400.0), RecoverMs: ptr(100.0)}},
+		Instants: verdict.Instants{AppliedMs: ms(15.1), ProvenMs: ms(15.2), OnsetMs: ms(15.2), DetectedMs: ms(16.2), DecidedMs: ms(17.2),
+			ActuatedMs: ms(17.6), RecoveredMs: ms(17.7), FaultEndedMs: ms(27.8), ReleaseMs: ms(6), EndMs: ms(27.7)},
+		Incidents: []verdict.Incident{{OnsetMs: ms(15.2), RecoveredMs: ms(17.7), Bad: int(counts.Bad), Cause: "fault:0"}},
+		Requests:  counts, Availability: ptr(float64(counts.Good) / float64(max(counts.Good+counts.Bad, 1))),
+		Steps: []verdict.Step{
+			{Name: "deploy-candidate", BeginMs: ms(6), LiveMs: ms(8.1), EndMs: ms(8.7)}, {Name: "weight-5", BeginMs: ms(8.7), LiveMs: ms(8.9), EndMs: ms(13.8)},
+			{Name: "weight-25", BeginMs: ms(13.8), LiveMs: ms(14), EndMs: ms(17.25)}, {Name: "rollback", BeginMs: ms(17.25), LiveMs: ms(17.6), EndMs: ms(19)}},
+		Faults: []verdict.Fault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", InjectedMs: ms(15.1), HealedMs: ms(27.8),
+			Proven: true, EffectMs: ptr(603.0), Because: "round trip 0.4 ms → 603 ms", Pods: []string{"shop-v2-abc", "shop-v2-def"}, Escaped: []string{}}},
+		Gate: verdict.Gate{Readings: 9, Failures: 2, NoData: 1}, Residue: []string{},
+		Checks: []verdict.Finding{
+			{Name: "outcome", Status: "pass", Want: "rolled-back", Got: "rolled-back", Because: "the last 10 s of answers are all the baseline's"},
+			{Name: "mttr", Status: "pass", Want: "<= 15s", Got: "2.5s", Because: "onset +15.200 s, recovered +17.700 s"},
+			{Name: "detection", Status: "pass", Want: "<= 5s", Got: "1s", Because: "first failing reading at +16.200 s"},
+			{Name: "availability", Status: "pass", Want: ">= 95%", Got: "97.9%", Because: "bad requests from release to confirmation"}},
+		Replay: plan().Replay,
+	}
+}
+
+func tally(requests []history.Request) verdict.Requests {
+	t := verdict.Requests{Planned: int64(len(requests)), Sent: int64(len(requests)), ReleaseErrorP99Us: 310}
+	for _, q := range requests {
+		bad := q.Bad(500 * time.Millisecond)
+		if bad {
+			t.Bad++
+		} else {
+			t.Good++
+		}
+		switch q.Version {
+		case history.Candidate:
+			t.Candidate++
+			if bad {
+				t.CandidateBad++
+			}
+		case history.Unattributed:
+			t.Unattributed++
+		}
+	}
+	return t
+}
+
+// promoted is a release without faults, a gate or an incident.
+func promoted() (history.History, verdict.Run) {
+	p := plan()
+	p.Scenario, p.Why, p.Faults, p.GateEvery, p.GateFails, p.GateLimits = "rolling-clean-promotes", "A healthy candidate goes out unnoticed.", nil, 0, 0, ""
+	p.Expect = history.Expect{Outcome: "promoted"}
+	requests := traffic(3, 20, 1, 20, func(r *rand.Rand, t float64, q *history.Request) {
+		v := history.Baseline
+		if r.Float64() < (t-6)/5 {
+			v = history.Candidate
+		}
+		answer(q, v, healthy(r))
+	})
+	h := history.History{Plan: p, Requests: requests, Events: []history.Event{
+		history.NewEvent(0, p), history.NewEvent(at(6), history.ReleaseBegan{}), history.NewEvent(at(11), history.ReleaseEnded{}),
+		history.NewEvent(at(21), history.Residue{}), history.NewEvent(at(21), history.RunEnded{}),
+	}}
+	return h, verdict.Run{
+		Schema: verdict.Schema, Scenario: p.Scenario, Seed: 7, Provider: "embedded", Verdict: verdict.Pass, Outcome: ptr(verdict.Promoted),
+		Instants: verdict.Instants{ReleaseMs: ms(6), EndMs: ms(20)}, Requests: tally(requests), Availability: ptr(1.0),
+		Steps:  []verdict.Step{{Name: "rollout", BeginMs: ms(6), LiveMs: ms(11), EndMs: ms(11)}},
+		Checks: []verdict.Finding{{Name: "outcome", Status: "pass", Want: "promoted", Got: "promoted"}, {Name: "mttr", Status: "pass", Got: "no user-visible incident"}},
+		Replay: p.Replay,
+	}
+}
+
+// neverRecovered fails: nothing reacts, and the limits are broken.
+func neverRecovered() (history.History, verdict.Run) {
+	h, r := rolledBack(40)
+	r.Verdict, r.Because, r.Outcome = verdict.Fail, "mttr: users had not recovered within 1 min", ptr(verdict.Stuck)
+	r.MTTR = &verdict.MTTR{TotalMs: 16800, RecoveredBy: "", Censored: true, LagMs: ptr(100.0)}
+	r.Instants.DetectedMs, r.Instants.DecidedMs, r.Instants.ActuatedMs, r.Instants.RecoveredMs, r.Instants.FaultEndedMs = nil, nil, nil, nil, nil
+	r.Incidents = []verdict.Incident{{OnsetMs: ms(9), RecoveredMs: ms(9.6), Bad: 3, Cause: "step:weight-5"}, {OnsetMs: ms(15.2), Bad: 120, Cause: "fault:0"}}
+	r.Checks[1] = verdict.Finding{Name: "mttr", Status: "fail", Want: "<= 15s", Got: "> 16.8s", Because: "never recovered"}
+	r.Checks[2] = verdict.Finding{Name: "detection", Because: "no reading failed"}
+	r.Residue = []string{"NetworkChaos cutover-r-7f3a/delay", "qdisc netem on node-1"}
+	r.Findings = []string{"the procedure exited 0, but traffic is mixed"}
+	return h, r
+}
+
+// skipped is a run that could not start.
+func skipped() (history.History, verdict.Run) {
+	p := plan()
+	because := "the kernel has no sch_netem, which NetworkChaos needs"
+	return history.History{Plan: p, Events: []history.Event{history.NewEvent(0, p), history.NewEvent(at(0.2), history.Skipped{Because: because}), history.NewEvent(at(0.3), history.RunEnded{})}},
+		verdict.Run{Schema: verdict.Schema, Scenario: p.Scenario, Seed: 7, Verdict: verdict.Skipped, Because: because, Replay: p.Replay}
+}
+
+// killed is a record that stops in the middle of the incident.
+func killed() (history.History, verdict.Run) {
+	h, r := rolledBack(20)
+	h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.At > at(16.5) })
+	h.Requests = slices.DeleteFunc(h.Requests, func(q history.Request) bool { return q.Intended > at(16.5) })
+	for i := range h.Requests {
+		if h.Requests[i].Done > at(16.5) {
+			h.Requests[i].Done, h.Requests[i].Status, h.Requests[i].Expected = history.Never, 0, false
+		}
+	}
+	return h, verdict.Run{Schema: verdict.Schema, Scenario: r.Scenario, Seed: 7, Provider: "embedded", Because: "the record has no end",
+		Checks: []verdict.Finding{{Name: "outcome", Want: "rolled-back", Because: "the record has no end"}}, Replay: r.Replay}
+}
+
+// broken is a run whose harness failed.
+func broken() (history.History, verdict.Run) {
+	h, r := skipped()
+	h.Events[1] = history.NewEvent(at(0.2), history.Broken{Because: "undo failed: namespace stuck in Terminating"})
+	r.Verdict, r.Because = verdict.Error, ""
+	return h, r
+}
+
+// control is a run that must not pass, and does not.
+func control() (history.History, verdict.Run) {
+	h, r := neverRecovered()
+	h.Plan.Control = &history.Control{Verdict: "fail", Check: "mttr"}
+	r.Control = &verdict.ControlResult{Want: verdict.Fail, Met: true}
+	return h, r
+}
+
+// stories are all of them by name.
+func stories() map[string]func() (history.History, verdict.Run) {
+	return map[string]func() (history.History, verdict.Run){
+		"rolled-back":     func() (history.History, verdict.Run) { return rolledBack(20) },
+		"promoted":        promoted,
+		"never-recovered": neverRecovered,
+		"skipped":         skipped,
+		"killed":          killed,
+		"broken":          broken,
+		"control":         control,
+		"empty":           func() (history.History, verdict.Run) { return history.History{}, verdict.Run{} },
+	}
+}
