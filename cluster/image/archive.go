@@ -35,11 +35,11 @@ func (b builder) ociArchive(ctx context.Context, file string) (string, v1.Image,
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the archive: %w", err)
 	}
-	work, err := os.MkdirTemp("", "cutover-image-")
+	work, remove, err := workFolder()
 	if err != nil {
-		return "", nil, fmt.Errorf("making a folder to unpack in: %w", err)
+		return "", nil, err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 
 	img, err := b.store.once(ctx, keyOf("oci-archive", sum, b.arch), func() (v1.Image, error) {
 		b.notify("unpacking " + file)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -129,6 +130,16 @@ func (b builder) checkPlatform(img v1.Image) error {
 			config.OS, config.Architecture, b.arch)
 	}
 	return nil
+}
+
+// workFolder makes a folder for what is needed only until the image is kept.
+func workFolder() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp("", "cutover-image-")
+	if err != nil {
+		return "", nil, fmt.Errorf("making a folder to work in: %w", err)
+	}
+	// What is left behind is in the system's own folder for such things.
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)

@@ -56,11 +56,11 @@ func (b builder) local(ctx context.Context, ref string, folder bool) (string, v1
 	if err != nil {
 		return "", nil, err
 	}
-	work, err := os.MkdirTemp("", "cutover-image-")
+	work, remove, err := workFolder()
 	if err != nil {
-		return "", nil, fmt.Errorf("making a folder to build in: %w", err)
+		return "", nil, err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 
 	name := programName(pkg.ImportPath)
 	binary := filepath.Join(work, name)
@@ -94,11 +94,11 @@ func (b builder) published(ctx context.Context, pkg, version string) (string, v1
 	if err != nil {
 		return "", nil, err
 	}
-	work, err := os.MkdirTemp("", "cutover-image-")
+	work, remove, err := workFolder()
 	if err != nil {
-		return "", nil, fmt.Errorf("making a folder to build in: %w", err)
+		return "", nil, err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 
 	name := programName(pkg)
 	key := keyOf(pkg, version, string(toolchain), b.arch, strings.Join(buildFlags, " "), base.digest.Hex)

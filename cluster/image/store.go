@@ -144,7 +144,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 func keyOf(parts ...string) string {
 	sum := sha256.New()
 	for _, part := range parts {
-		fmt.Fprintf(sum, "%d:%s", len(part), part)
+		sum.Write(fmt.Appendf(nil, "%d:%s", len(part), part))
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:32]
 }
