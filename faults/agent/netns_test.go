@@ -123,9 +123,29 @@ func (n *node) pod(number int) netnsPod {
 		if err := netlink.LinkSetUp(link); err != nil {
 			return err
 		}
-		return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: host("10.9.255.1"), Scope: netlink.SCOPE_LINK})
+		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: host("10.9.255.1"), Scope: netlink.SCOPE_LINK}); err != nil {
+			return err
+		}
+		return carrier("eth0")
 	})
+	inNetns(n.t, n.ns, func() error { return carrier(name) })
 	return p
+}
+
+// carrier waits until the link carries packets: a fresh veth drops the first ones,
+// and a lost SYN costs a second.
+func carrier(name string) error {
+	for range 1000 {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("%s does not come up", name)
 }
 
 func host(ip string) *net.IPNet {
