@@ -32,8 +32,7 @@ func args() []string {
 		"--providers.providersthrottleduration=100ms",
 
 		fmt.Sprintf("--entrypoints.web.address=:%d", webPort),
-		// 60 s by default, counted from a request's first byte, and it ends requests
-		// that are waiting for their answer.
+		// 60 s by default for a request with its body: a slow upload would be cut off.
 		"--entrypoints.web.transport.respondingtimeouts.readtimeout=0s",
 		"--entrypoints.web.transport.respondingtimeouts.writetimeout=0s",
 		// Longer than clients keep theirs, so that the gateway never closes a
