@@ -24,12 +24,21 @@ type Assumption struct {
 
 // The assumptions that checks name.
 var (
+	released          = Assumption{"release began", releaseBroken}
 	honestLoad        = Assumption{"honest load", loadBroken}
 	steadyState       = Assumption{"steady state", steadyStateBroken}
 	faultProven       = Assumption{"fault proven", faultBroken}
 	faultFollowed     = Assumption{"no escapes", escapesBroken}
 	answersAttributed = Assumption{"answers attributed", attributionBroken}
 )
+
+// releaseBroken: without a release nothing was put to the test.
+func releaseBroken(e *Evidence) string {
+	if !e.period.released {
+		return "no release began"
+	}
+	return ""
+}
 
 // loadBroken: every arrival of the plan is accounted for, and the generator was on
 // time. Its lateness counts as the release's latency, so it must stay well below the

@@ -20,7 +20,7 @@ func (availabilityCheck) Want(expect history.Expect) string {
 }
 
 func (availabilityCheck) Assumes() []Assumption {
-	return []Assumption{honestLoad, steadyState, faultProven, faultFollowed}
+	return []Assumption{released, honestLoad, steadyState, faultProven, faultFollowed}
 }
 
 func (availabilityCheck) Judge(e *Evidence) Finding {

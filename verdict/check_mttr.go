@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -15,13 +16,18 @@ func (mttrCheck) Name() string { return "mttr" }
 func (mttrCheck) Want(expect history.Expect) string { return atMost(expect.MTTR) }
 
 func (mttrCheck) Assumes() []Assumption {
-	return []Assumption{honestLoad, steadyState, faultProven, faultFollowed}
+	return []Assumption{released, honestLoad, steadyState, faultProven, faultFollowed}
 }
 
 // Judge fails a censored MTTR that is over the target already, and cannot judge one
-// that is not: how long the reaction would have taken was never seen.
+// that is not: how long the reaction would have taken was never seen. Nor can it tell
+// that there was no incident if nobody watched for a confirmation after the fault.
 func (mttrCheck) Judge(e *Evidence) Finding {
 	if e.about == nil {
+		if watched := e.watchedAfterFaults(); watched < e.confirm()*99/100 {
+			return Finding{Status: CheckUnjudged, Got: "no incident", Because: fmt.Sprintf(
+				"the record ends %s after the last fault was applied, recover.confirm is %s", watched, e.confirm())}
+		}
 		return Finding{Status: CheckPass, Got: "no incident", Because: "no user-visible incident"}
 	}
 	total := duration(e.about.length())
@@ -39,4 +45,14 @@ func (mttrCheck) Judge(e *Evidence) Finding {
 		finding.Status = CheckUnjudged
 	}
 	return finding
+}
+
+// watchedAfterFaults is how long users were counted after the last fault was applied,
+// or after the release began if none was.
+func (e *Evidence) watchedAfterFaults() time.Duration {
+	from := e.period.from
+	if n := len(e.faults); n > 0 {
+		from = max(from, e.faults[n-1].applied)
+	}
+	return e.period.to.Sub(from)
 }

@@ -44,7 +44,7 @@ func (e *Evidence) onIncidents() string {
 	case e.about == nil:
 		return ""
 	case e.about.relapses > 0:
-		return fmt.Sprintf("the incident relapsed %d times before it was over", e.about.relapses)
+		return "the incident had " + plural(int64(e.about.relapses), "relapse") + " before it was over"
 	case len(e.faults) > 0 && e.about.fault == nil:
 		return fmt.Sprintf("the longest incident was not caused by a fault but by %s", e.about.cause())
 	}
@@ -52,7 +52,7 @@ func (e *Evidence) onIncidents() string {
 }
 
 func (e *Evidence) onEarlyIncidents() string {
-	early := 0
+	early := int64(0)
 	for _, i := range e.incidents {
 		if len(e.faults) > 0 && i.onset.After(e.slack()) < e.faults[0].applied {
 			early++
@@ -61,7 +61,7 @@ func (e *Evidence) onEarlyIncidents() string {
 	if early == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d incidents began before the first fault: the release itself hurt users", early)
+	return plural(early, "incident") + " before the first fault: the release itself hurt users"
 }
 
 // onStrayErrors: bad requests outside of every incident.
@@ -73,7 +73,7 @@ func (e *Evidence) onStrayErrors() string {
 	if stray == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s bad requests belong to no incident: the SLO of %s allows that many", count(stray), e.Plan.SLO.Availability)
+	return fmt.Sprintf("%s outside of every incident: the SLO of %s allows that many", plural(stray, "bad request"), e.Plan.SLO.Availability)
 }
 
 func (e *Evidence) onCensoring() string {
@@ -90,14 +90,14 @@ func (e *Evidence) onAttribution() string {
 	if e.requests.Unattributed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s answers did not tell which version gave them", count(e.requests.Unattributed))
+	return plural(e.requests.Unattributed, "answer") + " did not tell which version gave them"
 }
 
 func (e *Evidence) onStalls() string {
 	if e.series.voided == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s requests are void, for the load generator itself was late when they were due", count(int64(e.series.voided)))
+	return plural(int64(e.series.voided), "request") + " void, for the load generator itself stalled when they were due"
 }
 
 // onSafety: what was neither rehearsed nor looked for.

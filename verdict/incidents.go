@@ -35,34 +35,25 @@ func (i incident) length() history.Micros { return i.until - i.onset }
 // findIncidents joins the violating spans that are less than a confirmation apart.
 func (e *Evidence) findIncidents() []incident {
 	var found []incident
-	for _, violation := range e.series.violations(e.confirm()) {
-		if n := len(found); n > 0 && e.joins(found[n-1], violation) {
-			e.join(&found[n-1], violation)
+	violations := e.series.violations(e.confirm())
+	for i, violation := range violations {
+		if n := len(found); n > 0 && e.series.recoveredFor(found[n-1].span, violation) < e.confirm() {
+			found[n-1].last = violation.last
+			found[n-1].relapses++
 		} else {
 			found = append(found, incident{span: violation})
 		}
+		next := len(e.series.arrivals)
+		if i+1 < len(violations) {
+			next = violations[i+1].first
+		}
 		latest := &found[len(found)-1]
-		latest.last = e.series.settle(latest.last, e.confirm())
+		latest.last = e.series.settle(latest.last, next, e.confirm())
 	}
 	for i := range found {
 		e.describe(&found[i])
 	}
 	return found
-}
-
-// joins reports whether a violation begins before the incident's recovery would
-// have been confirmed.
-func (e *Evidence) joins(i incident, violation span) bool {
-	recovered := e.series.at(min(i.last+1, violation.first))
-	return e.series.at(violation.first).Sub(recovered) < e.confirm()
-}
-
-// join prolongs the incident. It is a relapse unless the incident never paused.
-func (e *Evidence) join(i *incident, violation span) {
-	if violation.first > i.last {
-		i.relapses++
-	}
-	i.last = max(i.last, violation.last)
 }
 
 // describe places the incident in time and names what caused it.

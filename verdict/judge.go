@@ -52,9 +52,9 @@ func decide(e *Evidence, run Run) (Verdict, string) {
 	for _, check := range run.Checks {
 		switch {
 		case check.Status == CheckFail:
-			return Fail, fmt.Sprintf("%s was %s, not %s (%s)", check.Name, check.Got, check.Want, check.Because)
+			return Fail, fmt.Sprintf("the check %s failed: %s instead of %s (%s)", check.Name, check.Got, check.Want, check.Because)
 		case check.Status != CheckPass && verdict == Pass:
-			verdict, reason = Invalid, fmt.Sprintf("%s could not be judged: %s", check.Name, check.Because)
+			verdict, reason = Invalid, fmt.Sprintf("the check %s could not be judged: %s", check.Name, check.Because)
 		}
 	}
 	if len(run.Checks) == 0 {

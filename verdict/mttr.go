@@ -106,15 +106,15 @@ func (e *Evidence) measure() *MTTR {
 }
 
 // recoveredBy says what ended the incident; "" if nothing did. A rollback that was
-// decided before the recovery takes precedence over a promotion that ended within the
-// incident, and that over the end of the fault that caused it.
+// decided before the recovery takes precedence over a promotion that took effect with
+// it, and that over the end of the fault that caused it.
 func (e *Evidence) recoveredBy() string {
 	switch fault := e.about.fault; {
 	case !e.about.recovered.Happened():
 		return ""
 	case e.instants.decided.Happened() && e.instants.decided <= e.about.recovered:
 		return byRollback
-	case e.promotedWithin(e.about.onset, e.about.recovered):
+	case e.promotedAt(e.about.recovered):
 		return byPromotion
 	case fault != nil && fault.ended >= e.about.onset && fault.ended <= e.about.recovered.After(e.slack()+observing):
 		return byFaultEnd
@@ -122,16 +122,17 @@ func (e *Evidence) recoveredBy() string {
 	return bySelf
 }
 
-// promotedWithin reports whether the release was promoted and the candidate took
-// over for good in [from, to]: its first answer after the baseline's last.
-func (e *Evidence) promotedWithin(from, to history.Micros) bool {
+// promotedAt reports whether the candidate took over for good at an instant: whether
+// its first answer after the baseline's last came then. The slack is for a last good
+// answer of the baseline, and for a candidate that warms up.
+func (e *Evidence) promotedAt(at history.Micros) bool {
 	last := e.lastAnswer(history.Baseline)
 	if e.outcome == nil || *e.outcome != Promoted || last < 0 {
 		return false
 	}
 	for _, r := range e.series.arrivals[last+1:] {
 		if r.Version == history.Candidate {
-			return from <= r.Intended && r.Intended <= to
+			return r.Intended.Sub(at).Abs() <= e.slack()
 		}
 	}
 	return false

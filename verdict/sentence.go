@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -14,18 +16,19 @@ import (
 // what the release did to its users and what it left behind.
 func sentence(e *Evidence, run Run, reason string) string {
 	var parts []string
-	if reason != "" {
-		parts = append(parts, reason)
+	if reason != "" { // always, unless it is a pass
+		parts = append(parts, strings.TrimSuffix(reason, "."))
 	}
 	if run.Verdict != Skipped && e.period.released {
-		parts = append(parts, story(e), tally(run.Requests), leftovers(run.Residue))
+		parts = append(parts, fate(e), tally(run.Requests), leftovers(run.Residue))
 	}
 	text := strings.Join(parts, "; ")
-	return strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):] + "."
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
 
-// story is what became of the release and of the incident, if there was one.
-func story(e *Evidence) string {
+// fate is what became of the release and of the incident, if there was one.
+func fate(e *Evidence) string {
 	what := map[Outcome]string{Promoted: "promoted", RolledBack: "rolled back", Stuck: "stuck half-way", Failed: "failed"}
 	outcome := "outcome unknown"
 	if e.outcome != nil {
@@ -81,6 +84,14 @@ func count(n int64) string {
 	return digits
 }
 
+// plural is a number of things: "1 relapse", "2 relapses".
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
+}
+
 // percent is a share for people, with two significant digits below one per cent.
 func percent(share float64) string {
 	if p := share * 100; p < 1 {
@@ -103,10 +114,11 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(math.Round(d.Seconds()*10)/10, 'f', -1, 64) + " s"
 }
 
-// short is a duration as a table says it: "6.2s", "340ms". A check must not show a
-// rounded value that meets a limit which the true one misses, so below the
-// millisecond nothing is dropped either.
-func short(d time.Duration) string { return d.String() }
+// short is a duration as a table says it: "6.2s", "340ms". It is rounded up, so that
+// a value which misses its limit does not look as if it met it.
+func short(d time.Duration) string {
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond).String()
+}
 
 // duration is a difference of two instants.
 func duration(m history.Micros) time.Duration { return m.Sub(0) }

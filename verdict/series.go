@@ -98,21 +98,25 @@ func (s series) violations(apart time.Duration) []span {
 	return spans
 }
 
+// recoveredFor is how long the SLO held between two spans.
+func (s series) recoveredFor(one, next span) time.Duration {
+	return s.at(next.first).Sub(s.at(one.last + 1))
+}
+
 // settle is the last bad arrival after which the SLO holds for the given time. It
-// is last itself, unless the stretch that follows rejects the SLO.
-func (s series) settle(last int, confirm time.Duration) int {
-	for {
+// is last itself, unless the stretch that follows rejects the SLO. Arrivals from end
+// on, where the next span begins, are not looked at.
+func (s series) settle(last, end int, confirm time.Duration) int {
+	for last+1 < end {
 		from := last + 1
-		if from >= len(s.arrivals) {
-			return last
-		}
-		to := s.index(s.at(from).After(confirm))
+		to := min(s.index(s.at(from).After(confirm)), end)
 		bad := s.badIn(from, to)
 		if !rejects(len(bad), to-from, s.allowed) {
-			return last
+			break
 		}
 		last = bad[len(bad)-1]
 	}
+	return last
 }
 
 // rejects reports whether so many bad ones of n reject a rate of at most allowed.
