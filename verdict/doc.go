@@ -6,8 +6,8 @@
 //
 // Users are counted from the start of the release to the end of confirmation: the
 // instant at which healing began, or else at which the load ended. Arrivals that
-// were due while the load generator itself stalled are void: they count neither as
-// good nor as bad.
+// were due while the load generator itself stalled, for a tenth of the SLO's latency
+// or more, are void: they count neither as good nor as bad.
 //
 // # What an incident is
 //

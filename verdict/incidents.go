@@ -61,12 +61,10 @@ func (e *Evidence) describe(i *incident) {
 	i.onset = e.series.at(i.first)
 	i.bad = len(e.series.badIn(i.first, i.last+1))
 	i.recovered, i.until = history.Never, e.period.to
-	if i.last+1 < len(e.series.arrivals) {
-		// Arrivals are random: the last one is a little before the end.
-		watched := e.confirm() * 99 / 100
-		if at := e.series.at(i.last + 1); e.period.to.Sub(at) >= watched {
-			i.recovered, i.until = at, at
-		}
+	// Confirmed from the last bad arrival on, as who waits for it online would.
+	confirmed := e.period.to.Sub(e.series.at(i.last)) >= e.confirm()*99/100
+	if next := i.last + 1; confirmed && next < len(e.series.arrivals) {
+		i.recovered, i.until = e.series.at(next), e.series.at(next)
 	}
 	i.fault = e.faultAt(i.onset)
 	for _, step := range history.All[history.StepBegan](e.Events) {

@@ -70,6 +70,12 @@ func TestIncidents(t *testing.T) {
 			s.at(15.3, history.Stall{From: sec(15), To: sec(15.2)})
 			return s
 		}(), nil},
+		{"a stall that is short beside the SLO hides nothing", func() *story {
+			s := busy(30).outage(15, 15.04, refused)
+			s.rate = 400
+			s.at(15.3, history.Stall{From: sec(15), To: sec(15.04)})
+			return s
+		}(), []want{{15, 15.04, 0.03, 0}}},
 		{"an SLO of 100 % is violated by each bad answer, not between two", func() *story {
 			s := busy(40).burst(10, 1).burst(20, 1)
 			s.plan.SLO.Availability = 1

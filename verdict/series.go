@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"time"
 
@@ -27,7 +28,7 @@ type series struct {
 
 func newSeries(h history.History, p period) series {
 	s := series{allowed: 1 - float64(h.Plan.SLO.Availability)}
-	stalls := history.All[history.Stall](h.Events)
+	stalls := longStalls(h)
 	for i := range h.Requests {
 		r := &h.Requests[i]
 		switch {
@@ -42,14 +43,23 @@ func newSeries(h history.History, p period) series {
 	return s
 }
 
-// stalled reports whether the load generator was late at an instant.
-func stalled(stalls []history.Stamped[history.Stall], at history.Micros) bool {
-	for _, stall := range stalls {
-		if stall.Data.From <= at && at < stall.Data.To {
-			return true
+// longStalls are the stretches in which the load generator was late by so much of
+// the SLO that it could have made good answers bad. Shorter ones are in the latency,
+// and harmless; to void what fell in them would hide bad answers.
+func longStalls(h history.History) []history.Stall {
+	const ofSLO = 10 // a tenth of it
+	var long []history.Stall
+	for _, stall := range history.All[history.Stall](h.Events) {
+		if stall.Data.To.Sub(stall.Data.From) >= h.Plan.SLO.Latency.D()/ofSLO {
+			long = append(long, stall.Data)
 		}
 	}
-	return false
+	return long
+}
+
+// stalled reports whether the load generator was late at an instant.
+func stalled(stalls []history.Stall, at history.Micros) bool {
+	return slices.ContainsFunc(stalls, func(s history.Stall) bool { return s.From <= at && at < s.To })
 }
 
 // at is the intended instant of arrival i.
