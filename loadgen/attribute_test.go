@@ -173,7 +173,7 @@ func TestWaitingForTheLogHoldsNoConnection(t *testing.T) {
 	dial := serve(t, func(http.ResponseWriter, *http.Request) {})
 	sink := attack(t, dial, func(a *Attack) {
 		a.Spec.Arrivals = Constant
-		a.Spec.Connections = 20 // 200/s that each wait half a second would need 100
+		a.Spec.Connections = 55 // all 70, if each held one while it waits half a second
 		a.Attribution = &Attribution{Log: NewAccessLog(), Resolve: func(string) (history.Version, string) { return "", "" }}
 	})
 	sink.each(t, "good", func(r history.Request) bool { return r.Expected && r.Version == history.Unattributed })
