@@ -1,0 +1,154 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Names on chaos objects that harness and node agent agree on.
+const (
+	// RunLabel carries the run's id, on chaos objects and on the run's namespace.
+	// The node agent touches nothing outside namespaces that have it.
+	RunLabel = "cutover.dev/run"
+	// SeedAnnotation carries the seed of the fault's own chance, such as jitter.
+	SeedAnnotation = "cutover.dev/seed"
+	// ExpiresAnnotation is set by the node agent before it does any damage: by that
+	// time (RFC 3339) the node ends the fault alone, whoever is dead by then.
+	ExpiresAnnotation = "cutover.dev/expires"
+	// RecordsFinalizer is Chaos Mesh's: it stays until all pods are recovered.
+	RecordsFinalizer = "chaos-mesh/records"
+	// NotServed begins the reason of a Selected condition that is false because the
+	// node agent does not do what the object asks for, and never will.
+	NotServed = "not supported by the cutover agent"
+)
+
+// AddToScheme adds the chaos objects' types to a client's scheme.
+func AddToScheme(scheme *runtime.Scheme) error { return v1alpha1.AddToScheme(scheme) }
+
+// chaosObject is what all of Chaos Mesh's experiments have in common.
+type chaosObject interface {
+	v1alpha1.InnerObjectWithSelector
+	Validate() ([]string, error)
+}
+
+// accept fills in the object as Chaos Mesh's webhooks would and lets them judge it.
+// Where those do not run nobody else does.
+func accept(obj chaosObject) error {
+	if err := obj.Default(context.Background(), obj); err != nil {
+		return fmt.Errorf("chaos.spec: %w", err)
+	}
+	if _, err := obj.Validate(); err != nil {
+		return fmt.Errorf("chaos.spec: %w", err)
+	}
+	return nil
+}
+
+// address gives the object its name and labels, and its selector the target's pods.
+func address(obj chaosObject, selector *v1alpha1.PodSelectorSpec, t Target) {
+	name := t.Object
+	if name == "" {
+		name = fmt.Sprintf("cutover-%s-%d", t.RunID, t.Fault)
+	}
+	obj.SetName(name)
+	obj.SetNamespace(t.Namespace)
+	obj.SetLabels(map[string]string{RunLabel: t.RunID})
+	obj.SetAnnotations(map[string]string{SeedAnnotation: strconv.FormatInt(t.Seed, 10)})
+	selector.Namespaces = []string{t.Namespace}
+	selector.LabelSelectors = t.Selector.MatchLabels
+	selector.ExpressionSelectors = t.Selector.MatchExpressions
+}
+
+// reference names a chaos object to another process; it is the params of an action.
+type reference struct {
+	Group     string `json:"group"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+func referTo(obj client.Object, kind string) reference {
+	return reference{v1alpha1.SchemeGroupVersion.Group, kind, obj.GetNamespace(), obj.GetName()}
+}
+
+func (r reference) String() string { return fmt.Sprintf("%s %s/%s", r.Kind, r.Namespace, r.Name) }
+
+func (r reference) params() json.RawMessage {
+	params, err := json.Marshal(r)
+	if err != nil {
+		panic(fmt.Sprintf("faults: strings that cannot be encoded: %v", err))
+	}
+	return params
+}
+
+// spawn is an empty object of the reference's kind, and a list of them.
+func (r reference) spawn() (chaosObject, client.ObjectList, error) {
+	kind, known := v1alpha1.AllKinds()[r.Kind]
+	if !known || r.Group != v1alpha1.SchemeGroupVersion.Group {
+		return nil, nil, fmt.Errorf("unknown chaos object %s.%s", r.Kind, r.Group)
+	}
+	obj, ok := kind.SpawnObject().(chaosObject)
+	if !ok {
+		return nil, nil, fmt.Errorf("chaos object %s has no status to go by", r.Kind)
+	}
+	return obj, kind.SpawnList(), nil
+}
+
+func (r reference) key() client.ObjectKey {
+	return client.ObjectKey{Namespace: r.Namespace, Name: r.Name}
+}
+
+// inEffect is true when all chosen pods, and one at least, are under the fault:
+// with nothing chosen Chaos Mesh reports AllInjected too.
+func inEffect(status *v1alpha1.ChaosStatus) bool {
+	return is(status, v1alpha1.ConditionSelected) && is(status, v1alpha1.ConditionAllInjected) &&
+		slices.ContainsFunc(status.Experiment.Records, isInjected)
+}
+
+func isInjected(record *v1alpha1.Record) bool { return record.Phase == v1alpha1.Injected }
+
+// wasHit is also true of a record that has recovered since.
+func wasHit(record *v1alpha1.Record) bool { return isInjected(record) || record.InjectedCount > 0 }
+
+// isOver is true when a lasting fault has been ended on all its pods.
+func isOver(status *v1alpha1.ChaosStatus) bool {
+	return status.Experiment.DesiredPhase == v1alpha1.StoppedPhase && is(status, v1alpha1.ConditionAllRecovered)
+}
+
+func is(status *v1alpha1.ChaosStatus, condition v1alpha1.ChaosConditionType) bool {
+	for _, c := range status.Conditions {
+		if c.Type == condition {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// describe says how far an object has come, for errors.
+func describe(status *v1alpha1.ChaosStatus) string {
+	text := "no status yet: neither Chaos Mesh nor the cutover agent has looked at it"
+	for i, c := range status.Conditions {
+		if i == 0 {
+			text = ""
+		}
+		text += fmt.Sprintf("%s=%s ", c.Type, c.Status)
+		if c.Reason != "" {
+			text += "(" + c.Reason + ") "
+		}
+	}
+	for _, record := range status.Experiment.Records {
+		text += fmt.Sprintf("[%s %s", record.Id, record.Phase)
+		if n := len(record.Events); n > 0 && record.Events[n-1].Message != "" {
+			text += ": " + record.Events[n-1].Message
+		}
+		text += "] "
+	}
+	return text
+}
