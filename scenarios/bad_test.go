@@ -35,6 +35,7 @@ var bad = []struct {
 	// A key that is needed.
 	{edit("  service: shop\n", ""), ":5: app.service: missing"},
 	{edit("path: /cart", "weight: 1"), ":18: load.requests[0].path: missing"},
+	{edit("why: It shows what is wrong with the others.\n", ""), ":1: why: missing"},
 	// A key without a value.
 	{edit("  service: shop", "  service:"), ":7: app.service: no value"},
 	// Values of the wrong sort.
@@ -77,7 +78,7 @@ var bad = []struct {
 
 	// The app.
 	{edit("ko://./scenarios/testdata/prog", "ko://./scenarios/testdata"), ":6: app.image: no Go program in "},
-	{edit("ko://./scenarios/testdata/prog", "ko://podinfo"), `:6: app.image: "ko://podinfo" is no import path`},
+	{edit("ko://./scenarios/testdata/prog", "ko://example.com/podinfo@latest"), `:6: app.image: "ko://example.com/podinfo@latest" is no Go program: write ko://./dir`},
 	{edit("ko://./scenarios/testdata/prog", "oci-archive:none.tar"), ":6: app.image: there is no file "},
 	{edit("ko://./scenarios/testdata/prog", "https://example.com/shop"), ":6: app.image: \"https://example.com/shop\" is no image: write ko://"},
 	{edit("candidate: {env", "candidate: {image: 'two words', env"), ":11: app.candidate.image: "},
@@ -129,6 +130,14 @@ var bad = []struct {
 	{edit("{step: weight-50}", "{step: weight-50, when: later}"), ":20: faults[0].at.when: unknown word \"later\"; known here: before, begin, live"},
 	{edit("{step: weight-50}", "{event: promotion}"), `:20: faults[0].at.event: unknown word "promotion"; known here: rollback`},
 	{edit("spec: {action: delay", "spec: {duration: 9s, action: delay"), ":21: faults[0].for: the duration is also given as chaos.spec.duration on line 25"},
+	{edit("kind: NetworkChaos", "kind: NetwrkChaos"), `:24: faults[0].chaos.kind: unknown kind "NetwrkChaos"`},
+	{edit("kind: NetworkChaos", "kind: StressChaos"), ":24: faults[0].chaos.kind: StressChaos is not supported yet"},
+	{edit("latency: 600ms}}", "\n        latency: 600x}}"), `:26: faults[0].chaos.spec.delay.latency: bad duration "600x"`},
+	{edit("delay: {latency", "selector: {}, delay: {latency"), ":25: faults[0].chaos.spec.selector: the fault's target gives the selector"},
+	{edit("    for: 20s\n", ""), ":22: faults[0].chaos: the fault lasts and nothing says how long: add for: 20s"},
+	{edit("NetworkChaos", "PodChaos", "action: delay, delay: {latency: 600ms}", "action: pod-kill"), ":23: faults[0].chaos: "},
+	{edit("NetworkChaos", "PodChaos", "action: delay, delay: {latency: 600ms}", "action: pod-kill", "    for: 20s\n", "", "mttr: 15s", "recoverAfterFault: 5s"),
+		":25: expect.recoverAfterFault: not measured without a fault that lasts"},
 
 	// What is expected, and how it is judged.
 	{edit("outcome: rolled-back", "outcome: rolledback"), `:26: expect.outcome: unknown word "rolledback"; known here: promoted, rolled-back, stuck, failed; did you mean "rolled-back"?`},
@@ -186,7 +195,7 @@ func TestFilesThatAreNoScenario(t *testing.T) {
 		{"apiVersion: {\n", "not YAML: "},
 		{"a: b: c\n", ": not YAML: mapping values are not allowed"},
 		// No page.
-		{strings.Repeat("# long\n", 1<<18), "larger than 1048576 bytes"},
+		{strings.Repeat("# long\n", 1<<18), "larger than 262144 bytes"},
 	} {
 		_, err := decode(row.text)
 		if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "\n") {

@@ -18,7 +18,7 @@ import (
 )
 
 // maxSize bounds a file: a scenario is a page, and whatever is larger is no scenario.
-const maxSize = 1 << 20
+const maxSize = 1 << 18
 
 // Load reads the scenario in the file at path. The error is a [Problems] unless
 // the file cannot be read at all.
@@ -39,6 +39,7 @@ func Decode(path string, data []byte) (Scenario, error) {
 	if root == nil || !r.isScenario(root) {
 		return Scenario{}, r.err()
 	}
+	r.lines[""] = root.Line
 	var s Scenario
 	fillDefaults(reflect.ValueOf(&s).Elem())
 	(&decoder{r}).value(root, "", reflect.ValueOf(&s).Elem())

@@ -88,7 +88,7 @@ func (v *validator) load() {
 	for i, request := range l.Requests {
 		v.request(elem("load.requests", i), request)
 	}
-	v.refused("load", l.Validate())
+	v.refused("", "load", l.Validate())
 }
 
 var writes = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -108,22 +108,30 @@ func (v *validator) gate() {
 	v.want(g.Every > 0, "gate.every", "0s: write how often the gate is asked, such as 1s")
 	v.want(g.Min > 0, "gate.min", "%d: a reading without requests says nothing; write 1 or more", g.Min)
 	v.want(g.Fails > 0, "gate.fails", "%d: write how many failing readings in a row roll back, 1 or more", g.Fails)
-	v.refused("gate", g.Validate())
+	v.refused("", "gate", g.Validate())
 	v.attainable()
 }
 
-// refused reports what a section's own package says is wrong with it. Each of its
-// errors begins with the key.
-func (v *validator) refused(section string, err error) {
+// refused reports what the package of a section says is wrong with it. Each of its
+// errors, on a line of its own, begins with the key as seen from base; one that does
+// not is about the section.
+func (v *validator) refused(base, section string, err error) {
 	if err == nil {
 		return
 	}
+	var found []Problem
 	for _, text := range strings.Split(err.Error(), "\n") {
-		key, rest, _ := strings.Cut(text, " ")
-		if key = strings.TrimSuffix(key, ":"); !within(key, section) {
+		word, rest, _ := strings.Cut(text, " ")
+		key := join(base, strings.TrimSuffix(word, ":"))
+		if !within(key, section) {
 			key, rest = section, text
 		}
-		v.want(false, key, "%s", rest)
+		if v.sound(key) {
+			found = append(found, Problem{Key: key, Text: rest})
+		}
+	}
+	for _, p := range found {
+		v.add(p.Key, "%s", p.Text)
 	}
 }
 

@@ -68,18 +68,20 @@ func (v *validator) wholeSeconds(key string, d history.Duration, least time.Dura
 	v.want(d.D()%time.Second == 0 && d.D() >= least, key, "%s: Kubernetes counts whole seconds here, from %s up", d, least)
 }
 
-var importPath = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+(/[-\w.~]+)+(@[-\w.+]+)?$`)
+// program is a Go program by its import path: of the scenario's own module, or of
+// a published one at an exact version.
+var program = regexp.MustCompile(`^[-\w.~]+(/[-\w.~]+)*(@v\d+\.\d+\.\d+[-+.\w]*)?$`)
 
 // image checks as much of an image as can be without building or pulling it.
 func (v *validator) image(key, image string) {
 	scheme, rest, _ := strings.Cut(image, ":")
 	switch {
-	case strings.HasPrefix(image, "ko://."):
+	case strings.HasPrefix(image, "ko://."), strings.HasPrefix(image, "ko:///"):
 		dir := v.resolve(strings.TrimPrefix(image, "ko://"))
 		v.want(hasMain(dir), key, "no Go program in %s: a directory with package main is expected there", dir)
 	case scheme == "ko":
-		v.want(importPath.MatchString(strings.TrimPrefix(rest, "//")), key,
-			"%q is no import path: write ko://./dir or ko://example.com/module/cmd@version", image)
+		v.want(program.MatchString(strings.TrimPrefix(rest, "//")), key,
+			"%q is no Go program: write ko://./dir, ko://import/path of this module, or ko://import/path@v1.2.3", image)
 	case scheme == "oci-archive" || scheme == "docker-archive":
 		v.want(isFile(v.resolve(rest)), key, "there is no file %s", v.resolve(rest))
 	default:

@@ -48,7 +48,7 @@ func (v *validator) chaos(key string, spec faults.Spec) (lasting bool) {
 	}
 	fault, err := faults.Parse(spec)
 	if err != nil {
-		v.add(key+".chaos", "%v", err)
+		v.refused(key, key+".chaos", err)
 		return true
 	}
 	return !fault.OneShot()
