@@ -50,6 +50,13 @@ func roundUp(f float64) float64 {
 	return 10 * power
 }
 
+// ceiling is the next number above f that makes a good top of a chart: roundUp leaves
+// up to half of it empty.
+func ceiling(f float64) float64 {
+	unit := roundUp(f) / 10
+	return max(math.Ceil(f/unit-1e-9)*unit, 1)
+}
+
 // linear maps [0, top] to pixels, upwards.
 type linear struct {
 	top    float64

@@ -50,7 +50,11 @@ func (s *story) bracketLane() {
 	s.bold(0, top+10, "start", "ink", "Incident")
 	s.y = top + bar + laneGap
 	if len(s.rec.r.Incidents) == 0 && s.rec.r.MTTR == nil {
-		s.text(s.axis.x0, top+10, "start", "muted", "no user-visible incident")
+		label := "no user-visible incident"
+		if !measured(s.rec) {
+			label = "not measured"
+		}
+		s.text(s.axis.x0, top+10, "start", "muted", label)
 		return
 	}
 	for _, i := range s.rec.r.Incidents {

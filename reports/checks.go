@@ -45,22 +45,24 @@ func incidentsTable(rec record) table {
 func faultsSection(rec record) section {
 	t := table{ID: "faults-table", Caption: "What was asked for, and what was measured at the target",
 		Head: head("Fault", "Asked", "#Applied", "#Ended", "Proven", "#Effect", "Pods hit", "Escaped", "Because")}
-	for i, at := range faultTimes(rec) {
-		row := []cell{text(at.name), text(askedOf(rec, i)), number(clock(at.from)), number(clock(at.to))}
-		if i >= len(rec.r.Faults) {
-			t.Rows = append(t.Rows, append(row, text("not judged"), number(""), text(""), text(""), text("")))
-			continue
-		}
-		f := rec.r.Faults[i]
-		t.Rows = append(t.Rows, append(row, proven(f.Proven), number(effect(f.EffectMs)),
-			code(strings.Join(f.Pods, ", ")), escaped(f.Escaped), text(f.Because)))
+	for i, f := range rec.r.Faults {
+		t.Rows = append(t.Rows, []cell{text(faultName(rec, i)), text(askedOf(rec, i)),
+			number(clock(instant(f.InjectedMs))), number(clock(instant(f.HealedMs))),
+			proven(f), number(effect(f.EffectMs)), code(strings.Join(f.Pods, ", ")), escaped(f.Escaped), text(f.Because)})
 	}
-	return section{ID: "faults", Title: "Faults", Tables: []table{t.fold()}}
+	s := section{ID: "faults", Title: "Faults", Tables: []table{t.fold()}}
+	if len(rec.h.Plan.Faults) == 0 {
+		s.Notes = []string{"The scenario asks for none."}
+	}
+	return s
 }
 
-func proven(yes bool) cell {
-	if yes {
+func proven(f verdict.Fault) cell {
+	switch {
+	case f.Proven:
 		return cell{Text: "proven", Mark: "pass"}
+	case f.InjectedMs == nil:
+		return text("not applied")
 	}
 	return cell{Text: "not proven", Mark: "unjudged"}
 }
@@ -110,15 +112,16 @@ func stepsSection(rec record) section {
 		errs[e.Data.Name] = e.Data.Err
 	}
 	t := table{ID: "steps-table", Caption: "The steps of the cutover", Head: head("Step", "#Begins", "#Live", "#Ends", "#Action took", "#Candidate's share", "Error")}
-	for _, s := range stepTimes(rec) {
+	for _, s := range rec.r.Steps {
 		took, weight := none, none
-		if s.from.Happened() && s.live.Happened() {
-			took = span(s.live.Sub(s.from))
+		if s.BeginMs != nil && s.LiveMs != nil {
+			took = span(length(*s.LiveMs - *s.BeginMs))
 		}
-		if w, ok := weights[s.name]; ok && w >= 0 {
+		if w, ok := weights[s.Name]; ok && w >= 0 {
 			weight = share(float64(w) / 100)
 		}
-		t.Rows = append(t.Rows, []cell{text(s.name), number(clock(s.from)), number(clock(s.live)), number(clock(s.to)), number(took), number(weight), text(errs[s.name])})
+		t.Rows = append(t.Rows, []cell{text(s.Name), number(clock(instant(s.BeginMs))), number(clock(instant(s.LiveMs))), number(clock(instant(s.EndMs))),
+			number(took), number(weight), text(errs[s.Name])})
 	}
 	s := section{ID: "steps", Title: "Steps", Tables: []table{t.fold()}}
 	if e, ok := history.First[history.ReleaseEnded](rec.h.Events); ok && e.Data.Err != "" {
@@ -140,6 +143,9 @@ func gateSection(rec record) section {
 		}
 	}
 	s := section{ID: "gate", Title: "Gate", Tables: []table{t.fold()}}
+	if rec.h.Plan.GateEvery == 0 && len(t.Rows) == 0 {
+		s.Notes = []string{"The scenario has none."}
+	}
 	if g, p := rec.r.Gate, rec.h.Plan; g.Readings > 0 {
 		s.Notes = []string{plural(g.Readings, "reading") + ": " + count(g.Failures) + " failing, " + count(g.NoData) + " without data. Limits: " + orNone(p.GateLimits) + ", every " + setting(p.GateEvery) + ", " + plural(p.GateFails, "failing reading") + " in a row roll back."}
 	}

@@ -81,14 +81,13 @@ func drillNote(rec record) string {
 }
 
 func residueNote(rec record) string {
-	_, scanned := history.First[history.Residue](rec.h.Events)
 	switch {
-	case len(rec.r.Residue) > 0:
-		return "Left behind: " + strings.Join(rec.r.Residue, "; ") + "."
-	case scanned:
-		return "Left behind: nothing. The scan found no leftovers."
+	case rec.r.Residue == nil:
+		return "Left behind: not known, nobody looked."
+	case len(rec.r.Residue) == 0:
+		return "Left behind: nothing, says the scan after healing."
 	}
-	return "Left behind: not known, there was no scan."
+	return "Left behind: " + strings.Join(rec.r.Residue, "; ") + "."
 }
 
 // environmentSection is what somebody needs to believe the numbers, and to get them again.

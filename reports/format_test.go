@@ -134,6 +134,20 @@ func TestRoundUp(t *testing.T) {
 	}
 }
 
+func TestCeiling(t *testing.T) {
+	for _, row := range []struct{ f, want float64 }{
+		{0, 1},     // no requests at all
+		{1, 1},     // exact
+		{7, 7},     // small counts are whole numbers
+		{72, 80},   // the least round number above
+		{800, 800}, // already round
+	} {
+		if got := ceiling(row.f); got != row.want {
+			t.Errorf("ceiling(%v) = %v, want %v", row.f, got, row.want)
+		}
+	}
+}
+
 func TestShelfKeepsLabelsApart(t *testing.T) {
 	s := shelf{from: 0, to: 200}
 	if row, at, anchor := s.place(10, "weight-5"); row != 0 || at != 10 || anchor != "start" {

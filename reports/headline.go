@@ -1,8 +1,6 @@
 package reports
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/cutover-dev/cutover/history"
@@ -18,32 +16,13 @@ func verdictOf(r verdict.Run) verdict.Verdict {
 	return verdict.Invalid
 }
 
-// sentence answers the page's question in one go: what happened, how bad it was for
-// users, and whether all is clean again.
-func sentence(rec record) string {
-	switch verdictOf(rec.r) {
-	case verdict.Skipped:
-		return "Nothing ran: " + sentenceOf(orNone(because(rec)))
-	case verdict.Error:
-		return "The harness broke, so nothing is said about the release: " + sentenceOf(orNone(because(rec)))
+// sentence answers the page's question in one go. The judge wrote it, so that every
+// report, and the terminal, say the same.
+func sentence(r verdict.Run) string {
+	if r.Because == "" {
+		return "Nobody has judged this run."
 	}
-	parts := []string{outcomeClause(rec)}
-	if rec.r.Requests.Good+rec.r.Requests.Bad > 0 {
-		parts = append(parts, badClause(rec.r.Requests))
-	}
-	return strings.Join(append(parts, residueClause(rec)), "; ") + "."
-}
-
-// because is the reason for the verdict; the record's own words if the judge gave none.
-func because(rec record) string {
-	if rec.r.Because != "" {
-		return rec.r.Because
-	}
-	if b, ok := history.First[history.Broken](rec.h.Events); ok {
-		return b.Data.Because
-	}
-	s, _ := history.First[history.Skipped](rec.h.Events)
-	return s.Data.Because
+	return sentenceOf(r.Because)
 }
 
 var outcomeWords = map[verdict.Outcome]string{
@@ -64,53 +43,9 @@ func outcomeWord(o *verdict.Outcome) string {
 	return string(*o)
 }
 
-func outcomeClause(rec record) string {
-	word, m := outcomeWord(rec.r.Outcome), rec.r.MTTR
-	if m == nil && len(rec.h.Requests) == 0 {
-		return word + ", since no requests are on record"
-	}
-	if m == nil {
-		return word + " without a user-visible incident"
-	}
-	total := length(m.TotalMs)
-	allowed, shown := "", span(total)
-	if limit := rec.h.Plan.Expect.MTTR; limit != nil {
-		allowed, shown = " (allowed "+setting(*limit)+")", against(total, *limit)
-	}
-	switch {
-	case rec.r.Instants.RecoveredMs == nil:
-		return word + "; users had not recovered " + shown + " after the onset" + allowed
-	case m.RecoveredBy == "fault-end":
-		return word + "; users recovered only when the fault ended, after " + shown + allowed
-	case m.RecoveredBy == "self":
-		return word + "; the platform healed itself in " + shown + allowed
-	case m.RecoveredBy == "rollback" && rec.r.Outcome != nil && *rec.r.Outcome == verdict.RolledBack:
-		return word + " in " + shown + allowed
-	}
-	return word + "; users recovered in " + shown + allowed
-}
-
-func badClause(q verdict.Requests) string {
-	if q.Bad == 0 {
-		return "none of " + plural(q.Good, "request") + " was bad"
-	}
-	verb := "were"
-	if q.Bad == 1 {
-		verb = "was"
-	}
-	return fmt.Sprintf("%s of %s %s bad, %s", count(q.Bad), plural(q.Good+q.Bad, "request"), verb, ratio(q.Bad, q.Good+q.Bad))
-}
-
-func residueClause(rec record) string {
-	_, scanned := history.First[history.Residue](rec.h.Events)
-	switch {
-	case len(rec.r.Residue) > 0:
-		return plural(len(rec.r.Residue), "thing") + " left behind"
-	case scanned:
-		return "nothing was left behind"
-	}
-	return "nobody looked for what was left behind"
-}
+// measured reports whether the traffic was judged at all: only then does a missing
+// MTTR mean that there was no incident.
+func measured(rec record) bool { return rec.r.Availability != nil }
 
 // gauge is one figure of the first screen: a measurement, its limit, and a bar that
 // puts one against the other.
@@ -136,11 +71,14 @@ func gauges(rec record) []gauge {
 	recovery := timeGauge("MTTR", mttr, e.MTTR)
 	detection := timeGauge("Detection", detect, e.Detection)
 	switch m := rec.r.MTTR; {
-	case m == nil && len(rec.h.Requests) > 0:
+	case m == nil && measured(rec):
 		recovery.Value, detection.Value = "no incident", "nothing to detect"
 	case m != nil && m.Censored:
-		recovery.Value, recovery.Mark = "≥ "+recovery.Value, ""
-		recovery.Limit += "; censored: a bound, no reaction"
+		recovery.Value = "≥ " + recovery.Value
+		recovery.Limit += "; censored: nothing reacted"
+		if recovery.Mark == "pass" {
+			recovery.Mark = "unjudged" // a bound below the limit proves nothing
+		}
 	}
 	return []gauge{recovery, detection, availabilityGauge(rec), exposureGauge(rec.r.Requests)}
 }
@@ -183,8 +121,8 @@ func availabilityGauge(rec record) gauge {
 	fill := "other"
 	if rec.h.Plan.Expect.Availability != nil {
 		g.Mark, fill = within(1-*a, limit)
+		g.Limit += "; bad: " + share(1-*a) + " of " + share(limit) + " allowed"
 	}
-	g.Limit += "; " + plural(rec.r.Requests.Bad, "bad request")
 	g.Bar = bar(g.Label, 1-*a, limit, fill)
 	return g
 }
@@ -192,15 +130,14 @@ func availabilityGauge(rec record) gauge {
 // exposureGauge is how much of the traffic the candidate got, and how much of that was bad.
 func exposureGauge(q verdict.Requests) gauge {
 	g := gauge{Label: "Candidate exposure", Value: "no requests", Limit: "the candidate answered none"}
-	g.Bar = bar(g.Label, float64(q.Candidate), float64(q.Sent), "candidate")
+	all := max(q.Good+q.Bad, q.Candidate)
+	g.Bar = bar(g.Label, float64(q.Candidate), float64(all), "candidate")
 	if q.Candidate == 0 {
 		return g
 	}
 	g.Value = plural(q.Candidate, "request")
-	g.Limit = ratio(q.Candidate, q.Sent) + " of all; " + count(q.CandidateBad) + " of them bad"
-	if q.Sent > 0 {
-		g.Bar.rect(0, 0, barWidth*px(q.CandidateBad)/px(max(q.Sent, q.Candidate)), barHeight, "bad")
-	}
+	g.Limit = ratio(q.Candidate, all) + " of all; " + count(q.CandidateBad) + " of them bad"
+	g.Bar.rect(0, 0, barWidth*px(q.CandidateBad)/px(all), barHeight, "bad")
 	return g
 }
 

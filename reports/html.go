@@ -24,7 +24,6 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"js":    func() template.JS { return template.JS(asset("report.js")) },
 	"csp":   policy,
 	"upper": upperWord,
-	"add":   func(a, b int) int { return a + b },
 }).ParseFS(assets, "assets/*.tmpl"))
 
 func asset(name string) string {
@@ -48,8 +47,6 @@ type page struct {
 	Scenario, Why string
 	Verdict       verdict.Verdict
 	Sentence      string
-	Because       string
-	Outcome       string
 	Notices       []notice
 	Gauges        []gauge
 	Story         figure
@@ -90,17 +87,14 @@ func newPage(rec record) page {
 	flow := newTimeline(rec)
 	p := page{
 		Scenario: scenarioName(rec), Why: rec.h.Plan.Why, Verdict: verdictOf(rec.r),
-		Sentence: sentence(rec), Outcome: outcomeWord(rec.r.Outcome), Notices: notices(rec),
+		Sentence: sentence(rec.r), Notices: notices(rec),
 		Gauges: gauges(rec), Replay: replayOf(rec), Schema: verdict.Schema,
 		Sections: []section{
 			checksSection(rec), faultsSection(rec), stepsSection(rec), gateSection(rec), requestsSection(rec),
 			clusterSection(rec), safetySection(rec), environmentSection(rec),
 		},
 	}
-	if v := p.Verdict; v != verdict.Skipped && v != verdict.Error {
-		p.Because = sentenceOf(rec.r.Because)
-	}
-	if len(rec.h.Requests) > 0 || len(stepTimes(rec)) > 0 {
+	if len(rec.h.Requests) > 0 || len(rec.r.Steps) > 0 {
 		p.Story, p.Traffic = storyFigure(rec, flow), trafficTable(flow)
 		p.StoryFrom, p.StoryWidth = clock(flow.from), setting(history.Duration(flow.width))
 		p.Axis = axisData{Left: plotLeft, Right: plotRight, Bins: px(flow.to-flow.from) / px(flow.width.Microseconds())}

@@ -51,13 +51,16 @@ func newIndexRow(e IndexEntry) indexRow {
 	if e.Run.Outcome != nil {
 		row.Outcome = outcomeWord(e.Run.Outcome)
 	}
+	if e.Run.Requests.Sent == 0 {
+		row.Bad = none
+	}
 	if m := e.Run.MTTR; m != nil {
 		row.MTTR = span(length(m.TotalMs))
 		if m.Censored {
 			row.MTTR = "≥ " + row.MTTR
 		}
 	}
-	if limit := e.Plan.Expect.MTTR; limit != nil {
+	if limit := e.Plan.Expect.MTTR; limit != nil && e.Run.MTTR != nil {
 		row.MTTRLimit = "of " + setting(*limit)
 	}
 	if c := e.Run.Control; c != nil {

@@ -58,9 +58,11 @@ func partsTotal(parts []segment) time.Duration {
 
 // journeySentence names the largest part and the setting that governs it.
 func journeySentence(rec record) string {
-	m := rec.r.MTTR
-	if m == nil {
+	switch {
+	case rec.r.MTTR == nil && measured(rec):
 		return "There was no user-visible incident, so there is no time to account for."
+	case rec.r.MTTR == nil:
+		return "What users saw was not measured, so there is no time to account for."
 	}
 	parts := segments(rec)
 	total := partsTotal(parts)

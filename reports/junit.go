@@ -94,7 +94,7 @@ func (all *junitSuites) add(s junitSuite) {
 
 func junitOf(rec record) junitSuite {
 	s := junitSuite{
-		Name: scenarioName(rec), Timestamp: rec.h.Plan.Started, Out: sentence(rec) + "\n",
+		Name: scenarioName(rec), Timestamp: rec.h.Plan.Started, Out: sentence(rec.r) + "\n",
 		Time:  strconv.FormatFloat(rec.last().Sub(0).Seconds(), 'f', 3, 64),
 		Cases: junitCases(rec),
 		Properties: []junitProperty{
@@ -124,7 +124,7 @@ func junitCases(rec record) []junitCase {
 	v := verdictOf(rec.r)
 	own := junitCase{Name: "run", Class: name}
 	if v == verdict.Skipped {
-		own.Skipped = &junitResult{Message: because(rec)}
+		own.Skipped = &junitResult{Message: sentence(rec.r)}
 		return []junitCase{own}
 	}
 	var cases []junitCase
@@ -136,13 +136,13 @@ func junitCases(rec record) []junitCase {
 	}
 	switch {
 	case v == verdict.Error:
-		own.Error = &junitResult{Type: "harness", Message: because(rec)}
+		own.Error = &junitResult{Type: "harness", Message: sentence(rec.r)}
 		cases = append(cases, own)
 	case v == verdict.Invalid && !hasStatus(rec.r, "unjudged"):
-		own.Error = &junitResult{Type: "invalid", Message: because(rec)}
+		own.Error = &junitResult{Type: "invalid", Message: sentence(rec.r)}
 		cases = append(cases, own)
 	case v == verdict.Fail && !hasStatus(rec.r, "fail"):
-		own.Failure = &junitResult{Type: "fail", Message: because(rec)}
+		own.Failure = &junitResult{Type: "fail", Message: sentence(rec.r)}
 		cases = append(cases, own)
 	case len(cases) == 0:
 		cases = append(cases, own)

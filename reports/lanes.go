@@ -24,7 +24,7 @@ func (s *story) stepsLane() {
 		row, x, anchor := rows.place(x0+2, label)
 		s.text(x, top+24+px(row)*labelRow, anchor, "ink", label)
 	}
-	s.lane(12+labelRow*max(px(len(rows.ends)), 1), "Steps", "dark once live")
+	s.lane(12+labelRow*max(px(len(rows.ends)), 1), "Steps", "solid once live")
 }
 
 func (s *story) faultsLane() {
@@ -33,14 +33,21 @@ func (s *story) faultsLane() {
 		return
 	}
 	top := s.y
-	for i, f := range faults {
-		y := top + px(i)*20
+	rows := map[string]px{} // a storm keeps to its row
+	for _, f := range faults {
+		y, again := rows[f.name]
+		if !again {
+			y = top + px(len(rows))*20
+			rows[f.name] = y
+		}
 		x0, x1 := s.axis.x(f.from), max(s.axis.x(f.to), s.axis.x(f.from)+3)
 		s.rect(x0, y, x1-x0, 14, "paper")
 		s.add(shape{Kind: "rect", X: x0, Y: y, W: x1 - x0, H: 14, Fill: "hatch", Stroke: "fault", Width: 1.5})
-		s.faultLabel(x0, x1, y+11, shorten(f.name, 60))
+		if !again {
+			s.faultLabel(x0, x1, y+11, shorten(f.name, 60))
+		}
 	}
-	s.lane(max(px(len(faults))*20-4, 26), "Faults", "applied to ended")
+	s.lane(max(px(len(rows))*20-4, 26), "Faults", "applied to ended")
 }
 
 // faultLabel stands right of its bar, or left of it, or inside: wherever there is room.
@@ -75,7 +82,7 @@ func (s *story) stack(lower, upper []px, fill string) {
 		p.shut()
 	}
 	if p.Len() > 0 {
-		s.add(shape{Kind: "path", D: p.String(), Fill: fill})
+		s.add(shape{Kind: "path", D: p.String(), Fill: fill, Opacity: 0.85})
 	}
 }
 
@@ -158,11 +165,8 @@ func (s *story) requestsLane() {
 		most = max(most, b.n())
 	}
 	top, bottom := s.lane(84, "Requests", "in each "+setting(history.Duration(s.flow.width)))
-	axis := linear{top: roundUp(float64(most)), y0: bottom, y1: top}
+	axis := linear{top: ceiling(float64(most)), y0: bottom, y1: top}
 	s.gridline(axis.y(axis.top), count(int(axis.top)))
-	if axis.top >= 2 {
-		s.gridline(axis.y(axis.top/2), decimal(axis.top/2, int(axis.top)%2))
-	}
 	s.layers(func(_ bin, n int) px { return axis.y(float64(n)) }, "bad", "slow", "good")
 	s.gridline(bottom, "0")
 	s.key(0, top, "good", "good")

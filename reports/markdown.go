@@ -29,7 +29,7 @@ func markdownOf(rec record) string {
 	if rec.h.Plan.Why != "" {
 		line("_", escapeMarkdown(rec.h.Plan.Why), "_")
 	}
-	line("**", escapeMarkdown(sentence(rec)), "**")
+	line("**", escapeMarkdown(sentence(rec.r)), "**")
 	for _, n := range notices(rec) {
 		line("> ", signFor[n.Mark], " ", escapeMarkdown(n.Text))
 	}

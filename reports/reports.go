@@ -38,12 +38,6 @@ func instant(ms *float64) history.Micros {
 	return micros(*ms)
 }
 
-// ended reports whether the record was closed by the run itself.
-func (rec record) ended() bool {
-	_, ok := history.First[history.RunEnded](rec.h.Events)
-	return ok
-}
-
 // last is the latest instant that anything in the record happened at.
 func (rec record) last() history.Micros {
 	var last history.Micros

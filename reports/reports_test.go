@@ -240,6 +240,46 @@ type shut struct{}
 
 func (shut) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
+// TestSavedRecords draws what the judge says of the records that it is tested with.
+func TestSavedRecords(t *testing.T) {
+	dirs, err := filepath.Glob("../verdict/testdata/*/events.ndjson")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no saved records: %v", err)
+	}
+	for _, events := range dirs {
+		dir := filepath.Dir(events)
+		h := history.History{Events: readAll[history.Event](t, events), Requests: readAll[history.Request](t, filepath.Join(dir, "requests.ndjson"))}
+		plan, _ := history.First[history.Plan](h.Events)
+		h.Plan = plan.Data
+		r := verdict.Judge(h)
+		page := drawn(t, HTML(h, r))
+		checkBalanced(t, dir, page)
+		if !bytes.Contains(page, []byte(`id="story-figure"`)) || !strings.Contains(html.UnescapeString(string(page)), r.Because) {
+			t.Errorf("%s: the page lacks its story or its sentence: %s", dir, r.Because)
+		}
+		drawn(t, JUnit(h, r))
+		drawn(t, Markdown(h, r))
+	}
+}
+
+func readAll[T any](t *testing.T, path string) []T {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var all []T
+	for d := json.NewDecoder(file); d.More(); {
+		var one T
+		if err := d.Decode(&one); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // nasty puts a string everywhere that a user, a cluster or a service can.
 func nasty(s string) (history.History, verdict.Run) {
 	h, r := rolledBack(4)

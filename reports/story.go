@@ -78,49 +78,7 @@ func (s *story) hatch(f stretch, top, height px) {
 		s.line(x0, top, x0, top+height, "fault", 2, "")
 		return
 	}
-	s.add(shape{Kind: "rect", X: x0, Y: top, W: max(x1-x0, 1.5), H: height, Fill: "hatch", Opacity: 0.5})
-}
-
-// stretch is a named part of the run.
-type stretch struct {
-	name           string
-	from, live, to history.Micros
-}
-
-// steps are the steps as they were seen; one without an end lasts to the next, or
-// to the end of the record.
-func (s *story) steps() []stretch {
-	steps := stepTimes(s.rec)
-	var seen []stretch
-	for i, step := range steps {
-		if !step.from.Happened() {
-			continue
-		}
-		if !step.to.Happened() {
-			step.to = s.flow.to
-			if i+1 < len(steps) && steps[i+1].from.Happened() {
-				step.to = steps[i+1].from
-			}
-		}
-		seen = append(seen, step)
-	}
-	return seen
-}
-
-// faults are the faults that were applied; one that was never seen to end lasts to
-// the end of the record, a one-shot fault no time at all.
-func (s *story) faults() []stretch {
-	var seen []stretch
-	for _, f := range faultTimes(s.rec) {
-		if !f.from.Happened() {
-			continue
-		}
-		if !f.to.Happened() {
-			f.to = s.flow.to
-		}
-		seen = append(seen, f)
-	}
-	return seen
+	s.add(shape{Kind: "rect", X: x0, Y: top, W: max(x1-x0, 1.5), H: height, Fill: "hatch", Opacity: 0.4})
 }
 
 // lane names a lane of the given height and moves on to the next.

@@ -144,7 +144,7 @@ func rolledBackRun(requests []history.Request) verdict.Run {
 	counts := tally(requests)
 	return verdict.Run{
 		Schema: verdict.Schema, Scenario: plan().Scenario, Seed: 7, PlanHash: plan().PlanHash, Provider: "embedded",
-		Verdict: verdict.Pass, Because: "every check passed", Outcome: ptr(verdict.RolledBack),
+		Verdict: verdict.Pass, Because: fmt.Sprintf("Rolled back in 2.5 s (allowed 15 s); %d of %s requests were bad, %s; nothing was left behind.", counts.Bad, count(counts.Good+counts.Bad), ratio(counts.Bad, counts.Good+counts.Bad)), Outcome: ptr(verdict.RolledBack),
 		MTTR: &verdict.MTTR{TotalMs: 2500, LagMs: ptr(100.0), RecoveredBy: "rollback",
 			Segments: verdict.Segments{DetectMs: ptr(1000.0), DecideMs: ptr(1000.0), ActuateMs: ptr(400.0), RecoverMs: ptr(100.0)}},
 		Instants: verdict.Instants{AppliedMs: ms(15.1), ProvenMs: ms(15.2), OnsetMs: ms(15.2), DetectedMs: ms(16.2), DecidedMs: ms(17.2),
@@ -216,7 +216,7 @@ func promoted() (history.History, verdict.Run) {
 // neverRecovered fails: nothing reacts, and the limits are broken.
 func neverRecovered() (history.History, verdict.Run) {
 	h, r := rolledBack(40)
-	r.Verdict, r.Because, r.Outcome = verdict.Fail, "mttr: users had not recovered within 1 min", ptr(verdict.Stuck)
+	r.Verdict, r.Because, r.Outcome = verdict.Fail, "The check mttr failed: > 16.8s instead of <= 15s (it had not recovered when the record ended); stuck half-way, not recovered after 16.8 s (allowed 15 s); 30 of 1,262 requests were bad, 2.4 %; 2 left behind.", ptr(verdict.Stuck)
 	r.MTTR = &verdict.MTTR{TotalMs: 16800, RecoveredBy: "", Censored: true, LagMs: ptr(100.0)}
 	r.Instants.DetectedMs, r.Instants.DecidedMs, r.Instants.ActuatedMs, r.Instants.RecoveredMs, r.Instants.FaultEndedMs = nil, nil, nil, nil, nil
 	r.Incidents = []verdict.Incident{{OnsetMs: ms(9), RecoveredMs: ms(9.6), Bad: 3, Cause: "step:weight-5"}, {OnsetMs: ms(15.2), Bad: 120, Cause: "fault:0"}}
@@ -232,7 +232,7 @@ func skipped() (history.History, verdict.Run) {
 	p := plan()
 	because := "the kernel has no sch_netem, which NetworkChaos needs"
 	return history.History{Plan: p, Events: []history.Event{history.NewEvent(0, p), history.NewEvent(at(0.2), history.Skipped{Because: because}), history.NewEvent(at(0.3), history.RunEnded{})}},
-		verdict.Run{Schema: verdict.Schema, Scenario: p.Scenario, Seed: 7, Verdict: verdict.Skipped, Because: because, Replay: p.Replay}
+		verdict.Run{Schema: verdict.Schema, Scenario: p.Scenario, Seed: 7, Verdict: verdict.Skipped, Because: because + ".", Replay: p.Replay}
 }
 
 // killed is a record that stops in the middle of the incident.
@@ -245,7 +245,9 @@ func killed() (history.History, verdict.Run) {
 			h.Requests[i].Done, h.Requests[i].Status, h.Requests[i].Expected = history.Never, 0, false
 		}
 	}
-	return h, verdict.Run{Schema: verdict.Schema, Scenario: r.Scenario, Seed: 7, Provider: "embedded", Because: "the record has no end",
+	return h, verdict.Run{Schema: verdict.Schema, Scenario: r.Scenario, Seed: 7, Provider: "embedded", Because: "The check outcome could not be judged: the record has no end; outcome unknown without a user-visible incident; 3 of 210 requests were bad, 1.4 %; nobody looked for what was left behind.",
+		Steps:  []verdict.Step{r.Steps[0], r.Steps[1], {Name: "weight-25", BeginMs: ms(13.8), LiveMs: ms(14)}},
+		Faults: []verdict.Fault{{Name: r.Faults[0].Name, InjectedMs: ms(15.1), Proven: true, EffectMs: ptr(603.0)}},
 		Checks: []verdict.Finding{{Name: "outcome", Want: "rolled-back", Because: "the record has no end"}}, Replay: r.Replay}
 }
 
@@ -253,7 +255,7 @@ func killed() (history.History, verdict.Run) {
 func broken() (history.History, verdict.Run) {
 	h, r := skipped()
 	h.Events[1] = history.NewEvent(at(0.2), history.Broken{Because: "undo failed: namespace stuck in Terminating"})
-	r.Verdict, r.Because = verdict.Error, ""
+	r.Verdict, r.Because = verdict.Error, "undo failed: namespace stuck in Terminating"
 	return h, r
 }
 

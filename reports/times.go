@@ -6,74 +6,64 @@ import (
 	"github.com/cutover-dev/cutover/history"
 )
 
-// stepTimes takes the steps from run.json, and from the events where a killed run
-// left none.
-func stepTimes(rec record) []stretch {
-	var steps []stretch
-	for _, s := range rec.r.Steps {
-		steps = append(steps, stretch{name: s.Name, from: instant(s.BeginMs), live: instant(s.LiveMs), to: instant(s.EndMs)})
-	}
-	if len(steps) > 0 {
-		return steps
-	}
-	for _, e := range rec.h.Events {
-		if p, ok := history.Decode[history.StepBegan](e); ok {
-			steps = append(steps, stretch{name: p.Name, from: e.At, live: history.Never, to: history.Never})
-		}
-		if len(steps) == 0 {
-			continue
-		}
-		last := &steps[len(steps)-1]
-		if p, ok := history.Decode[history.StepLive](e); ok && p.Name == last.name {
-			last.live = e.At
-		}
-		if p, ok := history.Decode[history.StepEnded](e); ok && p.Name == last.name {
-			last.to = e.At
-		}
-	}
-	return steps
+// stretch is a named part of the run.
+type stretch struct {
+	name           string
+	from, live, to history.Micros
 }
 
-// faultTimes are the faults of the plan with when they were on: from applied to
-// healed, or, of a one-shot fault, the instant that it was applied.
-func faultTimes(rec record) []stretch {
-	faults := make([]stretch, max(len(rec.h.Plan.Faults), len(rec.r.Faults)))
-	for i := range faults {
-		f := stretch{name: faultName(rec, i), from: history.Never, live: history.Never, to: history.Never}
-		if i < len(rec.r.Faults) {
-			f.from, f.to = instant(rec.r.Faults[i].InjectedMs), instant(rec.r.Faults[i].HealedMs)
+// steps are the steps as they were seen; one without an end lasts to the next, or
+// to the end of the story.
+func (s *story) steps() []stretch {
+	var seen []stretch
+	for i, step := range s.rec.r.Steps {
+		at := stretch{name: step.Name, from: instant(step.BeginMs), live: instant(step.LiveMs), to: instant(step.EndMs)}
+		if !at.to.Happened() && i+1 < len(s.rec.r.Steps) {
+			at.to = instant(s.rec.r.Steps[i+1].BeginMs)
 		}
-		if !f.from.Happened() {
-			f.from = faultApplied(rec, i)
+		if !at.to.Happened() {
+			at.to = s.flow.to
 		}
-		if i < len(rec.h.Plan.Faults) && rec.h.Plan.Faults[i].OneShot {
-			f.to = f.from
+		if at.from.Happened() {
+			seen = append(seen, at)
 		}
-		faults[i] = f
 	}
-	return faults
+	return seen
 }
 
-func faultApplied(rec record, fault int) history.Micros {
-	for _, e := range history.All[history.FaultApplied](rec.h.Events) {
-		if e.Data.Fault == fault {
+// faults are the faults each time that they were applied: a storm has several. One
+// that was never seen to end lasts to the end of the story, a one-shot no time at all.
+func (s *story) faults() []stretch {
+	var seen []stretch
+	for _, e := range s.rec.h.Events {
+		if p, ok := history.Decode[history.FaultApplied](e); ok {
+			f := stretch{name: faultName(s.rec, p.Fault), from: e.At, live: history.Never, to: s.faultEnd(p.Fault, e.At)}
+			seen = append(seen, f)
+		}
+	}
+	return seen
+}
+
+func (s *story) faultEnd(fault int, applied history.Micros) history.Micros {
+	if fault >= 0 && fault < len(s.rec.h.Plan.Faults) && s.rec.h.Plan.Faults[fault].OneShot {
+		return applied
+	}
+	for _, e := range history.All[history.FaultEnded](s.rec.h.Events) {
+		if e.Data.Fault == fault && e.At >= applied {
 			return e.At
 		}
 	}
-	return history.Never
+	return s.flow.to
 }
 
-// faultName names a fault and what it was aimed at.
+// faultName names a fault of the plan and what it was aimed at.
 func faultName(rec record, i int) string {
-	if i >= 0 && i < len(rec.h.Plan.Faults) {
-		f := rec.h.Plan.Faults[i]
-		if f.Target == "" {
-			return f.Name
-		}
-		return f.Name + " on " + f.Target
+	if i < 0 || i >= len(rec.h.Plan.Faults) {
+		return fmt.Sprintf("fault %d", i)
 	}
-	if i >= 0 && i < len(rec.r.Faults) {
-		return rec.r.Faults[i].Name
+	f := rec.h.Plan.Faults[i]
+	if f.Target == "" {
+		return f.Name
 	}
-	return fmt.Sprintf("fault %d", i)
+	return f.Name + " on " + f.Target
 }
