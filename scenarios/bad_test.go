@@ -96,6 +96,7 @@ var bad = []struct {
 	{edit("[10, 50, 100]", "[50, 50, 100]"), ":12: release.steps: strategy canary: step 50 does not follow 50"},
 	{edit("[10, 50, 100]", "[0, 50, 100]"), ":12: release.steps: strategy canary: step 0 does not follow 0"},
 	{edit("[10, 50, 100]", "[]"), ":12: release.steps: strategy canary: steps are missing"},
+	{edit("canary, steps: [10, 50, 100]", "canry, steps: []"), ":12: release.strategy: unknown strategy"},
 	{edit("hold: 4s", "hold: 4s, deadline: 12s"), ":12: release.deadline: 12s is over before 3 steps have held 4s each, which takes 12s"},
 
 	// The gate.

@@ -142,7 +142,7 @@ const patience = 10
 // lowest step: otherwise the gate has no data by construction.
 func (v *validator) attainable() {
 	g, r := v.s.Gate, v.s.Release
-	if !v.sound("gate", "load.rate", "release.steps") {
+	if len(r.Steps) == 0 || !v.sound("gate", "load.rate", "release") {
 		return
 	}
 	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100
