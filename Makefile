@@ -1,0 +1,46 @@
+# Everything a fresh Linux machine needs is behind `make e2e` and `make test`.
+# `make help` lists the targets.
+
+SHELL      := /bin/bash
+GO         ?= go
+CLUSTER    ?= embedded
+LABELS     ?=
+ARTIFACTS  ?= $(CURDIR)/artifacts
+
+# The agent's image holds nothing but this program: it must be static.
+export CGO_ENABLED := 0
+
+.PHONY: help build e2e test check clean deps components
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  CLUSTER=$(CLUSTER) chooses the provider, LABELS='smoke && canary' the scenarios (Ginkgo label filter), KEEP=1 keeps what failed"
+
+build: ## build bin/cutover
+	$(GO) build -trimpath -o bin/cutover ./cmd/cutover
+
+deps: ## check what else the host needs; as root on Debian, install it
+	@hack/deps
+
+components: build deps ## build Kubernetes, containerd and the others into the cache
+	@bin/cutover cluster components >/dev/null
+
+e2e: components ## release real applications on a real cluster and judge them
+	@mkdir -p $(ARTIFACTS)
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
+	$(GO) run github.com/onsi/ginkgo/v2/ginkgo --label-filter='$(LABELS)' --timeout=60m --keep-going --fail-on-empty --fail-on-pending \
+		--trace --poll-progress-after=3m --output-dir=$(ARTIFACTS) --junit-report=e2e-junit.xml --json-report=e2e.json ./suites
+
+test: components ## unit tests with the race detector, and the tests that need a cluster
+	CGO_ENABLED=1 CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -race -timeout=30m $$($(GO) list ./... | grep -v /suites)
+
+check: deps ## vet, lint, import table, formatting
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run
+	$(GO) test -count=1 -run TestImports .
+
+clean: ## undo what killed runs left and remove what was built here (the component cache stays)
+	@if [ -x bin/cutover ]; then bin/cutover clean; fi
+	rm -rf bin

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/experiment"
+	"github.com/cutover-dev/cutover/reports"
+	"github.com/cutover-dev/cutover/scenarios"
+	"github.com/cutover-dev/cutover/verdict"
+)
+
+// runFlags are the flags of `cutover run`.
+type runFlags struct {
+	provider string
+	name     string
+	out      string
+	label    string
+	seed     int64
+	seeded   bool
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [SCENARIO.yaml | FOLDER]...",
+		Short: "Run scenarios and judge them",
+		Long: "Run scenarios and judge them.\n\nExit codes: 0 pass, 1 fail, 2 invalid or skipped, 3 the harness broke, 4 usage.\n" +
+			"A scenario that is run with others and is marked as a control counts as passed if it got the verdict it must get.",
+		Example: "  cutover run scenarios/canary-slow-candidate-rolls-back.yaml --cluster embedded --out artifacts/slow\n  cutover run --label smoke",
+	}
+	c.Flags().StringVar(&f.provider, "cluster", "auto", "auto, embedded or kind")
+	c.Flags().StringVar(&f.name, "name", "", "run on this cluster, started by `cutover cluster up`, instead of one of its own")
+	c.Flags().StringVar(&f.out, "out", "", "folder of the record (default artifacts/<scenario>-<time>)")
+	c.Flags().StringVar(&f.label, "label", "", "run only scenarios with this label")
+	c.Flags().Int64Var(&f.seed, "seed", 0, "seed of all chance (default: the scenario's, or drawn and printed)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		f.seeded = c.Flags().Changed("seed")
+		return run(c.Context(), c.OutOrStdout(), args, f)
+	}
+	return c
+}
+
+func run(ctx context.Context, out io.Writer, paths []string, f runFlags) error {
+	if len(paths) == 0 {
+		paths = []string{"scenarios"}
+	}
+	chosen, err := scenarios.Find(paths, f.label)
+	if err != nil {
+		return usageError{err}
+	}
+	up, platform, err := provide(ctx, out, f)
+	if err != nil {
+		return err
+	}
+	code, err := runAll(ctx, out, up, platform, chosen, f)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := errors.Join(err, up.Close(closing)); err != nil {
+		return err
+	}
+	if code != 0 {
+		return exit(code)
+	}
+	return nil
+}
+
+// runAll runs the scenarios one after the other and returns the code to end with.
+func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform experiment.Platform, chosen []scenarios.Scenario, f runFlags) (int, error) {
+	var runs []verdict.Run
+	var entries []reports.IndexEntry
+	root := f.out
+	if root == "" {
+		root = "artifacts"
+	}
+	for _, scenario := range chosen {
+		dir := root
+		if f.out == "" || len(chosen) > 1 {
+			dir = filepath.Join(root, scenario.Metadata.Name+"-"+time.Now().UTC().Format("20060102-150405"))
+		}
+		result, err := runOne(ctx, out, up, platform, scenario, dir, f)
+		if err != nil {
+			return exitHarness, err
+		}
+		runs = append(runs, result)
+		entries = append(entries, experiment.IndexEntry(scenario, result, relative(root, filepath.Join(dir, "report.html"))))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(chosen) == 1 {
+		return verdict.ExitCode(runs...), nil
+	}
+	index := filepath.Join(root, "index.html")
+	if err := experiment.WriteReport(index, reports.Index(entries)); err != nil {
+		return exitHarness, err
+	}
+	fmt.Fprintf(out, "index      %s\n", index)
+	return verdict.SuiteExitCode(runs...), nil
+}
+
+func relative(root, path string) string {
+	if short, err := filepath.Rel(root, path); err == nil {
+		return filepath.ToSlash(short)
+	}
+	return path
+}
+
+func runOne(ctx context.Context, out io.Writer, up cluster.Cluster, platform experiment.Platform, scenario scenarios.Scenario, dir string, f runFlags) (verdict.Run, error) {
+	seed, err := chooseSeed(scenario, f)
+	if err != nil {
+		return verdict.Run{}, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return verdict.Run{}, err
+	}
+	result, err := experiment.Run(ctx, scenario, experiment.Options{
+		Cluster: up, Platform: platform, Out: dir, CacheDir: filepath.Join(cache, "cutover", "images"),
+		Seed: seed, Replay: fmt.Sprintf("cutover run %s --seed %d", scenario.Path, seed),
+		Watch: reports.Lines(out), Progress: func(line string) { fmt.Fprintf(out, "%-10s %s\n", "build", line) },
+	})
+	if err != nil {
+		return result, err
+	}
+	for _, check := range result.Checks {
+		fmt.Fprintf(out, "%-10s %s: %s; wanted %s, got %s (%s)\n", "check", check.Name, check.Status, check.Want, check.Got, check.Because)
+	}
+	fmt.Fprintf(out, "%-10s %s: %s\n", "verdict", strings.ToUpper(string(result.Verdict)), result.Because)
+	fmt.Fprintf(out, "%-10s %s\n", "report", filepath.Join(dir, "report.html"))
+	fmt.Fprintf(out, "%-10s %s\n", "replay", result.Replay)
+	return result, nil
+}
+
+func chooseSeed(scenario scenarios.Scenario, f runFlags) (int64, error) {
+	switch {
+	case f.seeded:
+		return f.seed, nil
+	case scenario.Seeded:
+		return scenario.Seed, nil
+	}
+	return experiment.NewSeed()
+}
+
+// provide returns the cluster to run on, with everything that runs need in it.
+func provide(ctx context.Context, out io.Writer, f runFlags) (cluster.Cluster, experiment.Platform, error) {
+	none := experiment.Platform{}
+	if err := chooseProvider(out, f.provider); err != nil {
+		return nil, none, err
+	}
+	if err := experiment.Clean(ctx, func(line string) { fmt.Fprintf(out, "%-10s %s\n", "clean", line) }); err != nil {
+		return nil, none, err
+	}
+	if f.name != "" {
+		up, err := embedded.Attach(f.name)
+		if err != nil {
+			return nil, none, usageError{err}
+		}
+		platform, err := install(ctx, up)
+		return up, platform, err
+	}
+	began := time.Now()
+	up, err := embedded.Up(ctx, embedded.Options{Owned: true, Out: out})
+	if err != nil {
+		return nil, none, err
+	}
+	fmt.Fprintf(out, "%-10s embedded, Kubernetes %s, ready in %.1f s\n", "cluster", embedded.KubernetesVersion, time.Since(began).Seconds())
+	platform, err := install(ctx, up)
+	if err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		return nil, none, errors.Join(err, up.Close(closing))
+	}
+	return up, platform, nil
+}
+
+func install(ctx context.Context, up *embedded.Cluster) (experiment.Platform, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return experiment.Platform{}, err
+	}
+	installing, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	return experiment.Install(installing, up, up.Components(), executable)
+}
+
+// chooseProvider says which provider it takes, and why. kind is not built yet.
+func chooseProvider(out io.Writer, wanted string) error {
+	switch wanted {
+	case "embedded":
+		return nil
+	case "auto":
+		reason := "no container engine answers"
+		if exec.Command("docker", "version", "--format", "{{.Server.Version}}").Run() == nil { //nolint:noctx
+			reason = "kind is not supported yet"
+		}
+		fmt.Fprintf(out, "%-10s auto takes embedded: %s\n", "cluster", reason)
+		return nil
+	case "kind", "existing":
+		return usageError{fmt.Errorf("--cluster %s is not supported yet; supported: auto, embedded", wanted)}
+	default:
+		return usageError{fmt.Errorf("unknown --cluster %q; known: auto, embedded (kind and existing are not supported yet)", wanted)}
+	}
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cutover-dev/cutover/scenarios"
+)
+
+func scenarioCommand() *cobra.Command {
+	c := &cobra.Command{Use: "scenario", Short: "Check and list scenarios, print their schema"}
+	c.AddCommand(scenarioValidate(), scenarioList(), &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of scenarios, for editors", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(scenarios.Schema())
+			return err
+		},
+	})
+	return c
+}
+
+func scenarioValidate() *cobra.Command {
+	return &cobra.Command{
+		Use: "validate SCENARIO.yaml...", Short: "Check scenarios without running them", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			found, err := scenarios.Find(args, "")
+			if err != nil {
+				return usageError{err}
+			}
+			for _, scenario := range found {
+				fmt.Fprintf(c.OutOrStdout(), "%s: ok (plan %.12s)\n", scenario.Path, scenario.Hash())
+			}
+			return nil
+		},
+	}
+}
+
+func scenarioList() *cobra.Command {
+	var label string
+	c := &cobra.Command{Use: "list [FOLDER]...", Short: "List scenarios"}
+	c.Flags().StringVar(&label, "label", "", "only those with this label")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			args = []string{"scenarios"}
+		}
+		found, err := scenarios.Find(args, label)
+		if err != nil {
+			return usageError{err}
+		}
+		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+		for _, s := range found {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", s.Metadata.Name, strings.Join(s.Metadata.Labels, ","), s.Why)
+		}
+		return table.Flush()
+	}
+	return c
+}

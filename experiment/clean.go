@@ -1,0 +1,217 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/safety"
+)
+
+// LedgerDir is where the ledgers of all runs of this machine are. It is one fixed
+// place, so that a clean-up finds them whatever HOME the run had.
+const LedgerDir = "/var/lib/cutover/ledgers"
+
+const kindNamespace = "namespace"
+
+type namespaceParams struct {
+	Name string `json:"name"`
+}
+
+// undoers can undo whatever a run does, from what its ledger says.
+func undoers(c client.Client) safety.Undoers {
+	all := safety.Undoers{kindNamespace: func(ctx context.Context, params json.RawMessage) error {
+		var p namespaceParams
+		if err := json.Unmarshal(params, &p); err != nil {
+			return err
+		}
+		return deleteNamespace(ctx, c, p.Name)
+	}}
+	for kind, undo := range faults.Undoers(c) {
+		all[kind] = undo
+	}
+	return all
+}
+
+// deleteNamespace deletes and returns when the namespace is gone. Its pods go first
+// and at once: nobody is served by them any more, and the namespace controller
+// would sleep for half of their grace period.
+func deleteNamespace(ctx context.Context, c client.Client, name string) error {
+	for _, step := range []struct {
+		all  client.Object
+		opts []client.DeleteAllOfOption
+	}{
+		{&appsv1.Deployment{}, []client.DeleteAllOfOption{client.InNamespace(name), client.PropagationPolicy(metav1.DeletePropagationBackground)}},
+		{&corev1.Pod{}, []client.DeleteAllOfOption{client.InNamespace(name), client.GracePeriodSeconds(0)}},
+	} {
+		if err := c.DeleteAllOf(ctx, step.all, step.opts...); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("empty namespace %s: %w", name, err)
+		}
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	last := "it was not deleted yet"
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 90*time.Second, true, func(ctx context.Context) (bool, error) {
+		err := c.Delete(ctx, namespace)
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		if err != nil && !apierrors.IsConflict(err) {
+			last = err.Error()
+			return false, nil
+		}
+		if err := c.Get(ctx, client.ObjectKey{Name: name}, namespace); err == nil {
+			for _, condition := range namespace.Status.Conditions {
+				last = condition.Message
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		return fmt.Errorf("namespace %s does not go away (%s): %w", name, last, err)
+	}
+	return nil
+}
+
+// residue lists what is left of a run in the cluster.
+func residue(ctx context.Context, c client.Client, run string) ([]string, error) {
+	left, err := faults.Residue(ctx, c, run)
+	var namespaces corev1.NamespaceList
+	if listing := c.List(ctx, &namespaces, client.MatchingLabels{faults.RunLabel: run}); listing != nil {
+		return left, errors.Join(err, listing)
+	}
+	for _, namespace := range namespaces.Items {
+		left = append(left, "namespace/"+namespace.Name)
+	}
+	return left, err
+}
+
+// Clean removes what dead runs left: their clusters, then what their ledgers say,
+// then what carries the label of a run that nobody performs any more. Each thing
+// it did is told in a line. Living runs are left alone.
+func Clean(ctx context.Context, tell func(string)) error {
+	clusters, err := embedded.Clean()
+	failed := []error{err}
+	for _, name := range clusters {
+		tell("removed what was left of cluster " + name)
+	}
+	dead, err := safety.Dead(LedgerDir)
+	failed = append(failed, err)
+	for _, ledger := range dead {
+		failed = append(failed, cleanRun(ctx, ledger, tell))
+	}
+	return errors.Join(append(failed, sweepNamespaces(ctx, tell), removeEmpty(LedgerDir))...)
+}
+
+// cleanRun undoes what a dead run's ledger lists.
+func cleanRun(ctx context.Context, ledger *safety.Ledger, tell func(string)) error {
+	header := ledger.Header()
+	c, err := reach(header)
+	if err != nil {
+		return errors.Join(fmt.Errorf("run %s: %w", header.RunID, err), ledger.Close())
+	}
+	how := gone()
+	if c != nil {
+		how = undoers(c)
+	}
+	err = ledger.Replay(ctx, how)
+	if err == nil {
+		tell(fmt.Sprintf("undid what run %s left in cluster %s", header.RunID, header.Cluster))
+	}
+	return errors.Join(err, ledger.Close())
+}
+
+// reach connects to a ledger's cluster; nil if that is gone, and all damage with it.
+func reach(header safety.Header) (client.Client, error) {
+	if header.Provider == embedded.Provider {
+		if _, err := embedded.Attach(header.Cluster); err != nil {
+			return nil, nil //nolint:nilerr // a cluster that is gone has nothing to undo
+		}
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", header.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("its cluster cannot be reached: %w", err)
+	}
+	return newClient(config)
+}
+
+// gone are the undoers for a cluster that is no more.
+func gone() safety.Undoers {
+	nothing := func(context.Context, json.RawMessage) error { return nil }
+	all := safety.Undoers{}
+	for kind := range undoers(nil) {
+		all[kind] = nothing
+	}
+	return all
+}
+
+// sweepNamespaces deletes the run-labelled namespaces of every living cluster
+// whose runs have no ledger: neither living nor dead.
+func sweepNamespaces(ctx context.Context, tell func(string)) error {
+	list, err := embedded.List()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, info := range list {
+		if !info.Alive || info.Owned {
+			continue
+		}
+		config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
+		if err != nil {
+			continue // being made this moment
+		}
+		c, err := newClient(config)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		failed = append(failed, sweepCluster(ctx, c, info.Name, tell))
+	}
+	return errors.Join(failed...)
+}
+
+func sweepCluster(ctx context.Context, c client.Client, name string, tell func(string)) error {
+	var namespaces corev1.NamespaceList
+	if err := c.List(ctx, &namespaces, client.HasLabels{faults.RunLabel}); err != nil {
+		return fmt.Errorf("cluster %s: %w", name, err)
+	}
+	for _, namespace := range namespaces.Items {
+		run := namespace.Labels[faults.RunLabel]
+		if _, err := os.Stat(filepath.Join(LedgerDir, run+".ndjson")); err == nil {
+			continue
+		}
+		if err := deleteNamespace(ctx, c, namespace.Name); err != nil {
+			return err
+		}
+		tell(fmt.Sprintf("deleted namespace %s of a dead run in cluster %s", namespace.Name, name))
+	}
+	return nil
+}
+
+func closeLedger(ledger *safety.Ledger) error {
+	return errors.Join(ledger.Close(), removeEmpty(LedgerDir))
+}
+
+// removeEmpty removes the folder, and the one above it, if nothing is in them.
+func removeEmpty(dir string) error {
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Remove(d); err != nil {
+			break // in use, or gone already
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package experiment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/reports"
+	"github.com/cutover-dev/cutover/scenarios"
+	"github.com/cutover-dev/cutover/verdict"
+)
+
+// healWithin bounds the end of a run: undoing, looking for residue, reports.
+const healWithin = 2 * time.Minute
+
+// close ends everything the run started, undoes what it did, proves that nothing
+// is left, and judges the record.
+func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdict.Run, error) {
+	r.phase("heal")
+	if broken != nil && !interrupted {
+		r.tell(history.Broken{Because: broken.Error()})
+	}
+	// Faults go first, so that the last answers of the load are of a healed service.
+	r.faults.heal(ctx)
+	r.endLoad()
+	if broken != nil {
+		r.diagnose(ctx)
+	}
+	if r.stopBack != nil {
+		r.stopBack()
+	}
+	r.background.Wait()
+	// What fails here is in the record: the ledger reports every undo to it.
+	undoing := r.ledger.Replay(ctx, nil)
+	r.scan(ctx)
+	r.tell(history.RunEnded{Interrupted: interrupted})
+	return r.judge(errors.Join(undoing, closeLedger(r.ledger)))
+}
+
+func (r *run) endLoad() {
+	if r.stopLoad == nil {
+		return
+	}
+	r.stopLoad()
+	if err := <-r.loadEnded; err != nil {
+		r.tell(history.Broken{Because: "load: " + err.Error()})
+	}
+}
+
+// scan records what is left of the run.
+func (r *run) scan(ctx context.Context) {
+	left, err := residue(ctx, r.client, r.id)
+	if err != nil {
+		r.tell(history.Broken{Because: "the search for residue failed: " + err.Error()})
+	}
+	r.tell(history.Residue{Items: left})
+}
+
+// judge closes the record and computes everything else from it alone.
+func (r *run) judge(undone error) (verdict.Run, error) {
+	if err := r.record.Close(); err != nil {
+		return verdict.Run{}, err
+	}
+	run, err := Report(r.Out)
+	if err == nil && undone != nil && run.Verdict != verdict.Error {
+		err = undone
+	}
+	return run, err
+}
+
+// Report judges the record in dir and writes all reports beside it. It needs no
+// cluster, and can be done again.
+func Report(dir string) (verdict.Run, error) {
+	h, err := history.Read(dir)
+	if err != nil {
+		return verdict.Run{}, fmt.Errorf("read the record %s: %w", dir, err)
+	}
+	run := verdict.Judge(h)
+	for name, report := range map[string]reports.Reporter{
+		"run.json":    reports.JSON(run),
+		"report.html": reports.HTML(h, run),
+		"report.md":   reports.Markdown(h, run),
+		"junit.xml":   reports.JUnit(h, run),
+	} {
+		if err := WriteReport(filepath.Join(dir, name), report); err != nil {
+			return run, err
+		}
+	}
+	return run, nil
+}
+
+// WriteReport writes a report as a whole or not at all.
+func WriteReport(path string, report reports.Reporter) error {
+	var content bytes.Buffer
+	if err := report(&content); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	aside := path + ".partial"
+	if err := os.WriteFile(aside, content.Bytes(), 0o644); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(aside))
+	}
+	return os.Rename(aside, path)
+}
+
+// IndexEntry is a run's row in the page that links many. link leads from that page
+// to the run's report.
+func IndexEntry(scenario scenarios.Scenario, run verdict.Run, link string) reports.IndexEntry {
+	return reports.IndexEntry{
+		Plan: history.Plan{Scenario: scenario.Metadata.Name, Why: scenario.Why, Labels: scenario.Metadata.Labels, Expect: scenario.Expect, Control: scenario.Control},
+		Run:  run, Link: link,
+	}
+}

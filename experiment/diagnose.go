@@ -1,0 +1,47 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// diagnose writes what is in the run's namespace to cluster/ of the record, before
+// it is taken away: pods as objects and their logs. What cannot be had is left out.
+func (r *run) diagnose(ctx context.Context) {
+	dir := filepath.Join(r.Out, "cluster")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return
+	}
+	set, err := kubernetes.NewForConfig(r.Cluster.REST())
+	if err != nil {
+		return
+	}
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(r.namespace)); err != nil {
+		return
+	}
+	for _, pod := range pods.Items {
+		if data, err := json.MarshalIndent(pod, "", "  "); err == nil {
+			_ = os.WriteFile(filepath.Join(dir, "pod-"+pod.Name+".json"), data, 0o644)
+		}
+		for _, container := range pod.Spec.Containers {
+			stream, err := set.CoreV1().Pods(r.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container.Name}).Stream(ctx)
+			if err != nil {
+				continue
+			}
+			log, err := io.ReadAll(io.LimitReader(stream, 1<<20))
+			stream.Close()
+			if err == nil {
+				_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("log-%s-%s.txt", pod.Name, container.Name)), log, 0o644)
+			}
+		}
+	}
+}

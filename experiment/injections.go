@@ -1,0 +1,223 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/safety"
+)
+
+// injections are the faults of a run, each waiting for the instant it is pinned to.
+type injections struct {
+	run     *run
+	planned []*pinned
+	// underway counts injections that are being made and proven: a step does not
+	// end before its faults have been.
+	underway atomic.Int32
+	waiting  sync.WaitGroup
+	stop     context.CancelFunc // ends offsets that have not come and injections that hang
+	ctx      context.Context    //nolint:containedctx // of every injection: they outlive the step that fired them
+}
+
+// pinned is one fault of the scenario.
+type pinned struct {
+	index int
+	spec  faults.Spec
+	fault faults.Fault
+
+	mu    sync.Mutex
+	undo  safety.Undo
+	fired bool
+}
+
+// Instants of a step that a fault can be pinned to.
+const (
+	whenBefore = "before" // held until the fault is proven
+	whenBegin  = "begin"
+	whenLive   = "live"
+)
+
+func newInjections(r *run) (*injections, error) {
+	all := &injections{run: r}
+	all.ctx, all.stop = context.WithCancel(context.Background())
+	for i, spec := range r.scenario.Faults {
+		fault, err := faults.Parse(spec)
+		if err != nil {
+			return nil, fmt.Errorf("faults[%d]: %w", i, err)
+		}
+		all.planned = append(all.planned, &pinned{index: i, spec: spec, fault: fault})
+	}
+	return all, nil
+}
+
+// describe lists the faults for the plan.
+func (all *injections) describe() []history.PlannedFault {
+	described := []history.PlannedFault{}
+	for _, p := range all.planned {
+		when := p.spec.At.When
+		switch {
+		case p.spec.At.After != nil:
+			when = "after " + p.spec.At.After.String()
+		case p.spec.At.Event != "":
+			when = "event " + p.spec.At.Event
+		case when == "":
+			when = whenLive
+		}
+		described = append(described, history.PlannedFault{
+			Name: p.fault.Name(), Kind: p.fault.Kind(), Step: p.spec.At.Step, When: when,
+			For: history.Duration(p.fault.Lasting()), Target: p.spec.Target, OneShot: p.fault.OneShot(),
+		})
+	}
+	return described
+}
+
+// before injects the faults pinned before a step and returns when they are proven.
+func (all *injections) before(ctx context.Context, step string) {
+	done := all.fire(step, whenBefore)
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func (all *injections) begin(_ context.Context, step string) { all.fire(step, whenBegin) }
+func (all *injections) live(_ context.Context, step string)  { all.fire(step, whenLive) }
+
+// fire injects the faults pinned to an instant, and closes done when all of them
+// are proven, or known not to be.
+func (all *injections) fire(step, when string) (done <-chan struct{}) {
+	return all.inject(func(at faults.At) bool {
+		return at.Step == step && (at.When == when || (at.When == "" && when == whenLive))
+	})
+}
+
+// event injects the faults pinned to an event.
+func (all *injections) event(_ context.Context, name string) {
+	all.inject(func(at faults.At) bool { return at.Event == name })
+}
+
+// after waits for the offsets of the faults pinned to one.
+func (all *injections) after(ctx context.Context) {
+	for _, p := range all.planned {
+		if p.spec.At.After == nil {
+			continue
+		}
+		all.waiting.Go(func() {
+			timer := time.NewTimer(p.spec.At.After.D())
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				<-all.inject(func(at faults.At) bool { return at == p.spec.At })
+			case <-ctx.Done():
+			case <-all.ctx.Done():
+			}
+		})
+	}
+}
+
+func (all *injections) inject(wanted func(faults.At) bool) <-chan struct{} {
+	var group sync.WaitGroup
+	for _, p := range all.planned {
+		if !wanted(p.spec.At) || !p.claim() {
+			continue
+		}
+		all.underway.Add(1)
+		all.waiting.Add(1)
+		group.Go(func() {
+			defer all.waiting.Done()
+			defer all.underway.Add(-1)
+			all.perform(p)
+		})
+	}
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	return done
+}
+
+// claim reports whether the fault is fired for the first time.
+func (p *pinned) claim() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := !p.fired
+	p.fired = true
+	return first
+}
+
+// injectWithin bounds one injection and its proof.
+const injectWithin = 20 * time.Second
+
+// perform injects one fault and proves it. What goes wrong makes the fault
+// unproven: whatever rests on it is then not judged.
+func (all *injections) perform(p *pinned) {
+	ctx, cancel := context.WithTimeout(all.ctx, injectWithin)
+	defer cancel()
+	target, err := all.run.target(p)
+	if err == nil {
+		var undo safety.Undo
+		undo, err = p.fault.Inject(ctx, target)
+		p.mu.Lock()
+		p.undo = undo
+		p.mu.Unlock()
+	}
+	var effect faults.Effect
+	if err == nil {
+		effect, err = p.fault.Prove(ctx)
+	}
+	if err != nil {
+		effect = faults.Effect{Because: err.Error()}
+	}
+	all.run.tell(effect.Payload(p.index))
+}
+
+// settled reports whether no injection is under way.
+func (all *injections) settled() bool { return all.underway.Load() == 0 }
+
+// heal undoes every fault that was fired. What fails stays in the ledger.
+func (all *injections) heal(ctx context.Context) {
+	all.stop()
+	all.waiting.Wait()
+	for _, p := range all.planned {
+		p.mu.Lock()
+		undo := p.undo
+		p.mu.Unlock()
+		if undo != nil {
+			_ = undo(ctx) // the ledger has told the record, and tries again
+		}
+	}
+}
+
+// target is what a fault of the scenario is injected into: the pods of the
+// versions that it names, told by their template hash.
+func (r *run) target(p *pinned) (faults.Target, error) {
+	versions := map[string][]history.Version{
+		"baseline": {history.Baseline}, "candidate": {history.Candidate}, "both": {history.Baseline, history.Candidate},
+	}[p.spec.Target]
+	var hashes []string
+	for _, version := range versions {
+		if hash, known := r.pods.Hash(version); known {
+			hashes = append(hashes, hash)
+		}
+	}
+	if len(hashes) == 0 {
+		return faults.Target{}, fmt.Errorf("the %s is not deployed at this point, so there is nothing to inject into: pin the fault to a later step", p.spec.Target)
+	}
+	target := r.targetOf(p.index, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: "pod-template-hash", Operator: metav1.LabelSelectorOpIn, Values: hashes},
+	}}, r.scenario.App.Ports["http"])
+	target.Emit = func(payload history.Payload) { r.tell(payload) }
+	return target, nil
+}
+
+func (r *run) targetOf(index int, selector metav1.LabelSelector, port int) faults.Target {
+	return faults.Target{
+		Client: r.client, Namespace: r.namespace, RunID: r.id, Fault: index, Selector: selector, Port: port,
+		Dial: r.Cluster.Dial, Ledger: r.ledger, Seed: r.Seed + int64(index),
+	}
+}

@@ -1,0 +1,113 @@
+package experiment
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+
+	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/gateway"
+	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/faults/agent"
+)
+
+// Platform is what runs need in a cluster beside Kubernetes itself.
+type Platform struct {
+	Agent bool   // faults can be injected
+	Image string // of the agent; the drill's pod runs it too
+}
+
+// Programs finds built programs, such as the gateway.
+type Programs interface{ Path(program string) string }
+
+// Install puts the gateway and the node agent into a cluster and returns when both
+// are ready. What is there already is left as it is. executable is the cutover
+// program itself, which the agent's image is made of.
+func Install(ctx context.Context, c cluster.Cluster, programs Programs, executable string) (Platform, error) {
+	if err := requireStatic(executable); err != nil {
+		return Platform{}, err
+	}
+	client, err := newClient(c.REST())
+	if err != nil {
+		return Platform{}, err
+	}
+	agentImage, err := image.FromBinary("cutover", executable, nil)
+	if err != nil {
+		return Platform{}, err
+	}
+	traefik, err := image.FromBinary("traefik", programs.Path("traefik"), nil)
+	if err != nil {
+		return Platform{}, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {
+			return err
+		}
+		if err := gateway.Install(ctx, client, traefik.Ref); err != nil {
+			return err
+		}
+		_, _, _, err := gateway.Endpoint(ctx, client)
+		return err
+	})
+	group.Go(func() error {
+		if err := c.LoadImage(ctx, agentImage.Ref, agentImage.Image); err != nil {
+			return err
+		}
+		return installAgent(ctx, client, agentImage.Ref)
+	})
+	return Platform{Agent: true, Image: agentImage.Ref}, group.Wait()
+}
+
+func installAgent(ctx context.Context, c client.Client, image string) error {
+	for _, crd := range faults.CRDs() {
+		if err := c.Create(ctx, crd); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("install the chaos definitions: %w", err)
+		}
+	}
+	for _, object := range agent.Manifests(image) {
+		if err := c.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("install the node agent: %T %s: %w", object, object.GetName(), err)
+		}
+	}
+	return agent.AwaitReady(ctx, c)
+}
+
+// requireStatic refuses a program that could not run in an image made of it alone.
+func requireStatic(executable string) error {
+	file, err := elf.Open(executable)
+	if err != nil {
+		return fmt.Errorf("the agent's image is made of %s: %w", executable, err)
+	}
+	defer file.Close()
+	for _, part := range file.Progs {
+		if part.Type == elf.PT_INTERP {
+			return errors.New("this cutover is dynamically linked and cannot run as the node agent, whose image holds nothing else: build it with CGO_ENABLED=0, as `make build` does")
+		}
+	}
+	return nil
+}
+
+// newClient makes a client of every kind that a run handles.
+func newClient(config *rest.Config) (client.WithWatch, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, gatewayv1.Install, chaosv1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return client.NewWithWatch(config, client.Options{Scheme: scheme})
+}
