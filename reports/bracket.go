@@ -117,7 +117,7 @@ func mttrEquation(rec record) string {
 	for _, s := range segments(rec) {
 		parts = append(parts, s.name+" "+span(s.length))
 	}
-	if len(parts) == 0 {
+	if len(parts) < 2 {
 		return total
 	}
 	return total + " = " + strings.Join(parts, " + ")

@@ -93,13 +93,14 @@ func timeGauge(label string, measured *time.Duration, limit *history.Duration) g
 		g.Bar = bar(label, 0, most, "good")
 		return g
 	}
-	g.Value = span(*measured)
-	fill := "other"
-	if limit != nil {
-		g.Value = against(*measured, *limit)
-		g.Mark, fill = within(float64(*measured), most)
+	if limit == nil {
+		g.Value = span(*measured)
+		g.Bar = bar(label, 0, 0, "good")
+		return g
 	}
-	g.Bar = bar(label, float64(*measured), most, fill)
+	g.Value = against(*measured, *limit)
+	mark, fill := within(float64(*measured), most)
+	g.Mark, g.Bar = mark, bar(label, float64(*measured), most, fill)
 	return g
 }
 
@@ -107,23 +108,24 @@ func timeGauge(label string, measured *time.Duration, limit *history.Duration) g
 // in the other bars.
 func availabilityGauge(rec record) gauge {
 	g := gauge{Label: "Availability", Value: "not measured", Limit: "no limit set"}
-	limit := 0.0
-	if want := rec.h.Plan.Expect.Availability; want != nil {
-		limit = 1 - float64(*want)
+	allowed := 0.0
+	want, got := rec.h.Plan.Expect.Availability, rec.r.Availability
+	if want != nil {
+		allowed = 1 - float64(*want)
 		g.Limit = "at least " + share(float64(*want))
 	}
-	a := rec.r.Availability
-	if a == nil {
-		g.Bar = bar(g.Label, 0, limit, "good")
+	g.Bar = bar(g.Label, 0, allowed, "good")
+	if got == nil {
 		return g
 	}
-	g.Value = share(*a)
-	fill := "other"
-	if rec.h.Plan.Expect.Availability != nil {
-		g.Mark, fill = within(1-*a, limit)
-		g.Limit += "; bad: " + share(1-*a) + " of " + share(limit) + " allowed"
+	g.Value = share(*got)
+	if want == nil {
+		g.Limit = "bad: " + share(1-*got) + "; " + g.Limit
+		return g
 	}
-	g.Bar = bar(g.Label, 1-*a, limit, fill)
+	mark, fill := within(1-*got, allowed)
+	g.Mark, g.Bar = mark, bar(g.Label, 1-*got, allowed, fill)
+	g.Limit += "; bad: " + share(1-*got) + " of " + share(allowed) + " allowed"
 	return g
 }
 

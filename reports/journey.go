@@ -70,7 +70,19 @@ func journeySentence(rec record) string {
 		return "Users had not recovered when the record ends, so the time cannot be cut into its parts."
 	}
 	largest := slices.MaxFunc(parts, func(a, b segment) int { return int(a.length - b.length) })
-	return fmt.Sprintf("%s took %s: %s.", segmentNouns[largest.name], ratio(largest.length, total), governs(rec, largest.name))
+	return fmt.Sprintf("%s took %s: %s.%s", segmentNouns[largest.name], ratio(largest.length, total), governs(rec, largest.name), lagNote(rec))
+}
+
+// lagNote tells what the MTTR leaves out: users are not hurt the instant a fault is applied.
+func lagNote(rec record) string {
+	lag := rec.r.MTTR.LagMs
+	switch {
+	case lag == nil:
+		return ""
+	case *lag < 0:
+		return " The onset came " + span(length(-*lag)) + " before the fault was applied."
+	}
+	return " The onset came " + span(length(*lag)) + " after the fault was applied; the MTTR leaves that out."
 }
 
 var segmentNouns = map[string]string{
@@ -99,11 +111,25 @@ func governs(rec record, part string) string {
 func governsRecovery(rec record) string {
 	switch rec.r.MTTR.RecoveredBy {
 	case "fault-end":
-		return "nothing reacted; it ended with the fault (the fault's for)"
+		return "nothing reacted, so it lasted as long as the fault" + faultFor(rec)
 	case "self":
 		return "the platform healed itself (probes, restarts and their back-off), not the release"
 	}
 	return "what was left after the traffic had moved: queues to drain, caches to warm, pods to become ready"
+}
+
+// faultFor is the setting that says how long the fault of the incident lasts.
+func faultFor(rec record) string {
+	for _, i := range rec.r.Incidents {
+		var fault int
+		if instant(i.OnsetMs) != instant(rec.r.Instants.OnsetMs) {
+			continue
+		}
+		if _, err := fmt.Sscanf(i.Cause, "fault:%d", &fault); err == nil && fault >= 0 && fault < len(rec.h.Plan.Faults) {
+			return fmt.Sprintf(" (faults[%d].for %s)", fault, setting(rec.h.Plan.Faults[fault].For))
+		}
+	}
+	return ""
 }
 
 // journeyTable lists the instants with the event or request that each was read from.

@@ -23,8 +23,6 @@ var palette = []hue{
 	{"good", "#009e73", "#1fb78b"},
 	{"slow", "#f2b48c", "#8f4a1c"},
 	{"bad", "#d55e00", "#f0762a"},
-	{"unsure", "#f0e442", "#f0e442"},
-	{"black", "#000000", "#000000"},
 	{"detect", "#39424c", "#dfe3e7"},
 	{"decide", "#717c87", "#a3adb6"},
 	{"actuate", "#a9b3bc", "#616b74"},

@@ -242,13 +242,13 @@ func (shut) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 // TestSavedRecords draws what the judge says of the records that it is tested with.
 func TestSavedRecords(t *testing.T) {
-	dirs, err := filepath.Glob("../verdict/testdata/*/events.ndjson")
-	if err != nil || len(dirs) == 0 {
+	saved, err := filepath.Glob("../verdict/testdata/*/requests.ndjson")
+	if err != nil || len(saved) == 0 {
 		t.Fatalf("no saved records: %v", err)
 	}
-	for _, events := range dirs {
-		dir := filepath.Dir(events)
-		h := history.History{Events: readAll[history.Event](t, events), Requests: readAll[history.Request](t, filepath.Join(dir, "requests.ndjson"))}
+	for _, requests := range saved {
+		dir := filepath.Dir(requests)
+		h := history.History{Events: readAll[history.Event](t, filepath.Join(dir, "events.ndjson")), Requests: readAll[history.Request](t, requests)}
 		plan, _ := history.First[history.Plan](h.Events)
 		h.Plan = plan.Data
 		r := verdict.Judge(h)
@@ -316,8 +316,8 @@ func FuzzNastyStrings(f *testing.F) {
 			t.Errorf("the page has %d scripts", n)
 		}
 		checkBalanced(t, "index", drawn(t, Index([]IndexEntry{{Plan: h.Plan, Run: r, Link: s}})))
-		var any struct{}
-		if err := xml.Unmarshal(drawn(t, JUnit(h, r)), &any); err != nil {
+		var parsed struct{}
+		if err := xml.Unmarshal(drawn(t, JUnit(h, r)), &parsed); err != nil {
 			t.Errorf("JUnit is not well-formed: %v", err)
 		}
 		md := string(drawn(t, Markdown(h, r)))
