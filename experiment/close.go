@@ -28,9 +28,7 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 	// Faults go first, so that the last answers of the load are of a healed service.
 	r.faults.heal(ctx)
 	r.endLoad()
-	if broken != nil {
-		r.diagnose(ctx)
-	}
+	r.diagnose(ctx)
 	if r.stopBack != nil {
 		r.stopBack()
 	}

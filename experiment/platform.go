@@ -5,14 +5,19 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
@@ -83,7 +88,28 @@ func installAgent(ctx context.Context, c client.Client, image string) error {
 			return fmt.Errorf("install the node agent: %T %s: %w", object, object.GetName(), err)
 		}
 	}
-	return agent.AwaitReady(ctx, c)
+	return awaitAgent(ctx, c)
+}
+
+// awaitAgent returns when every node has an agent that runs.
+func awaitAgent(ctx context.Context, c client.Client) error {
+	var set appsv1.DaemonSet
+	var selector client.ObjectKey
+	for _, object := range agent.Manifests("") {
+		if _, is := object.(*appsv1.DaemonSet); is {
+			selector = client.ObjectKeyFromObject(object)
+		}
+	}
+	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		if err := c.Get(ctx, selector, &set); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+		return set.Status.DesiredNumberScheduled > 0 && set.Status.NumberReady == set.Status.DesiredNumberScheduled, nil
+	})
+	if err != nil {
+		return fmt.Errorf("the node agent is ready on %d of %d nodes: %w", set.Status.NumberReady, set.Status.DesiredNumberScheduled, err)
+	}
+	return nil
 }
 
 // requireStatic refuses a program that could not run in an image made of it alone.
@@ -103,6 +129,8 @@ func requireStatic(executable string) error {
 
 // newClient makes a client of every kind that a run handles.
 func newClient(config *rest.Config) (client.WithWatch, error) {
+	// What goes wrong comes back as an error: the library's own log has nothing to add.
+	log.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, gatewayv1.Install, chaosv1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {

@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -95,6 +94,27 @@ func EnsureComponents(ctx context.Context, out io.Writer) (Components, error) {
 	return gather(cache, built)
 }
 
+// Built reports whether every component is in the cache, as it was built.
+func Built(ctx context.Context) bool {
+	cache, err := cacheDir()
+	if err != nil {
+		return false
+	}
+	version, err := goVersion(ctx)
+	if err != nil {
+		return false
+	}
+	for _, c := range components {
+		key, err := c.key(version)
+		if err != nil || verifySums(c.dir(cache, key)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (c component) dir(cache, key string) string { return filepath.Join(cache, c.name+"-"+key) }
+
 func prebuilt(dir string) (Components, error) {
 	for _, c := range components {
 		for _, program := range c.programs() {
@@ -160,7 +180,7 @@ func (c component) ensure(ctx context.Context, cache, label string, out io.Write
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, c.name+"-"+key)
+	dir := c.dir(cache, key)
 	switch err := verifySums(dir); {
 	case err == nil:
 		return dir, nil
@@ -408,14 +428,4 @@ func lockFile(ctx context.Context, path string) (func(), error) {
 		case <-ticker.C:
 		}
 	}
-}
-
-// programNames lists every program of every component, sorted.
-func programNames() []string {
-	var names []string
-	for _, c := range components {
-		names = append(names, c.programs()...)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Name  string // "" for a name that nobody has
 	Owned bool   // the cluster ends with this process, however that ends
 	Out   io.Writer
+	// Executable is the cutover program, which the cluster's own processes run;
+	// this program if empty.
+	Executable string
 }
 
 // Cluster is a running embedded cluster.
@@ -70,9 +73,10 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	executable, err := os.Executable()
-	if err != nil {
-		return nil, err
+	if o.Executable == "" {
+		if o.Executable, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	s := stateOf(o.Name)
 	if err := s.create(); err != nil {
@@ -87,7 +91,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.down(cleanup))
 		}
 	}()
-	if err := prepare(s, spec{Name: o.Name, Programs: programs.dir, Executable: executable, Owned: o.Owned}); err != nil {
+	if err := prepare(s, spec{Name: o.Name, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
 		return nil, err
 	}
 	if c.owner, err = startJanitor(ctx, s, o.Owned); err != nil {
@@ -130,8 +134,8 @@ func (c *Cluster) connect() (err error) {
 	if c.rest, err = clientcmd.BuildConfigFromFlags("", c.state.kubeconfig()); err != nil {
 		return err
 	}
-	// The client's default of 5 requests a second is meant for shared clusters.
-	c.rest.QPS, c.rest.Burst = 200, 400
+	// Throttling in the client is meant for shared clusters.
+	c.rest.QPS = -1
 	return nil
 }
 

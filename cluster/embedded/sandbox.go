@@ -292,14 +292,30 @@ func setUpNetwork() error {
 			return err
 		}
 	}
-	for _, destination := range []string{podNet, "0.0.0.0/0"} {
-		_, network, err := net.ParseCIDR(destination)
+	node, err := netlink.LinkByName("node0")
+	if err != nil {
+		return err
+	}
+	for _, route := range []struct {
+		destination string
+		link        int // 0 for a place that there is no way to
+	}{
+		{podNet, 0},
+		{"0.0.0.0/0", 0},
+		// The node's own calls to a Service are looked up here before kube-proxy's
+		// rules turn them to a pod: any way will do, but there must be one.
+		{serviceNet, node.Attrs().Index},
+	} {
+		_, network, err := net.ParseCIDR(route.destination)
 		if err != nil {
 			return err
 		}
-		route := &netlink.Route{Dst: network, Type: unix.RTN_UNREACHABLE, Priority: 4096}
-		if err := netlink.RouteAdd(route); err != nil {
-			return fmt.Errorf("unreachable route for %s: %w", destination, err)
+		entry := &netlink.Route{Dst: network, Type: unix.RTN_UNREACHABLE, Priority: 4096}
+		if route.link != 0 {
+			entry = &netlink.Route{Dst: network, LinkIndex: route.link, Scope: netlink.SCOPE_LINK}
+		}
+		if err := netlink.RouteAdd(entry); err != nil {
+			return fmt.Errorf("route for %s: %w", route.destination, err)
 		}
 	}
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)

@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stateRoot holds a folder for each cluster. It is one fixed place, so that a
+// StateRoot holds a folder for each cluster. It is one fixed place, so that a
 // clean-up finds what a killed run left, whatever HOME it was started with; the
 // last cluster to go takes it along.
-const stateRoot = "/var/lib/cutover/clusters"
+const StateRoot = "/var/lib/cutover/clusters"
 
 // state is the folder of one cluster. Everything that the cluster writes is in it.
 type state string
 
-func stateOf(name string) state { return state(filepath.Join(stateRoot, name)) }
+func stateOf(name string) state { return state(filepath.Join(StateRoot, name)) }
 
 func (s state) name() string            { return filepath.Base(string(s)) }
 func (s state) path(p ...string) string { return filepath.Join(append([]string{string(s)}, p...)...) }
@@ -125,7 +125,7 @@ func checkName(name string) error {
 
 // create makes the folder of a new cluster. It fails if there is one of that name.
 func (s state) create() error {
-	if err := os.MkdirAll(stateRoot, 0o700); err != nil {
+	if err := os.MkdirAll(StateRoot, 0o700); err != nil {
 		return err
 	}
 	if err := os.Mkdir(string(s), 0o700); err != nil {
@@ -147,7 +147,7 @@ func (s state) remove() error {
 	if err := os.RemoveAll(string(s)); err != nil {
 		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
 	}
-	for _, dir := range []string{stateRoot, filepath.Dir(stateRoot)} {
+	for _, dir := range []string{StateRoot, filepath.Dir(StateRoot)} {
 		if err := os.Remove(dir); err != nil {
 			break // not empty: others live there
 		}
@@ -157,7 +157,7 @@ func (s state) remove() error {
 
 // states lists the clusters that have a folder, living or not.
 func states() ([]state, error) {
-	entries, err := os.ReadDir(stateRoot)
+	entries, err := os.ReadDir(StateRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -64,6 +64,6 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), clusterCommand(), cleanCommand())
+	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), clusterCommand(), cleanCommand(), doctorCommand(), agentCommand(), agentExpireCommand(), drillPodCommand())
 	return root
 }

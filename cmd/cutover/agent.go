@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+
+	"github.com/cutover-dev/cutover/experiment"
+	"github.com/cutover-dev/cutover/faults/agent"
+)
+
+// agentCommand is the node agent. It runs in the cluster, as a pod on every node.
+func agentCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "agent",
+		Short: "Serve Chaos Mesh's objects on one node (runs in the cluster, as a pod)",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			config, err := rest.InClusterConfig()
+			if err != nil {
+				return fmt.Errorf("the agent runs in a cluster, as a pod: %w", err)
+			}
+			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+			return agent.Run(c.Context(), agent.Options{NodeName: os.Getenv(agent.NodeNameVariable), RESTConfig: config, Log: log})
+		},
+	}
+}
+
+// agentExpireCommand ends a netem in time when the agent that set it is dead.
+func agentExpireCommand() *cobra.Command {
+	return &cobra.Command{Use: agent.ExpireCommand, Hidden: true, RunE: func(c *cobra.Command, args []string) error {
+		return agent.Expire(c.Context(), args)
+	}}
+}
+
+// drillPodCommand is the pod that a run rehearses its undo on: it accepts
+// connections and does nothing with them.
+func drillPodCommand() *cobra.Command {
+	return &cobra.Command{Use: experiment.DrillCommand + " PORT", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		listener, err := new(net.ListenConfig).Listen(c.Context(), "tcp", net.JoinHostPort("", args[0]))
+		if err != nil {
+			return fmt.Errorf("listen on port %s: %w", args[0], err)
+		}
+		go func() {
+			<-c.Context().Done()
+			listener.Close()
+		}()
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return c.Context().Err()
+			}
+			conn.Close()
+		}
+	}}
+}
