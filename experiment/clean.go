@@ -145,7 +145,7 @@ func reach(header safety.Header) (client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its cluster cannot be reached: %w", err)
 	}
-	return newClient(config)
+	return NewClient(config)
 }
 
 // gone are the undoers for a cluster that is no more.
@@ -174,7 +174,7 @@ func sweepNamespaces(ctx context.Context, tell func(string)) error {
 		if err != nil {
 			continue // being made this moment
 		}
-		c, err := newClient(config)
+		c, err := NewClient(config)
 		if err != nil {
 			failed = append(failed, err)
 			continue

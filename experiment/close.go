@@ -56,7 +56,7 @@ func (r *run) scan(ctx context.Context) {
 	if err != nil {
 		r.tell(history.Broken{Because: "the search for residue failed: " + err.Error()})
 	}
-	r.tell(history.Residue{Items: left})
+	r.tell(history.Residue{Items: append([]string{}, left...)})
 }
 
 // judge closes the record and computes everything else from it alone.

@@ -120,7 +120,7 @@ func (r *run) rehearse(ctx context.Context, p *pinned) error {
 // healByLedger undoes the pending chaos objects from their lines in the ledger,
 // with a client of its own: what a clean-up in another process does.
 func (r *run) healByLedger(ctx context.Context) error {
-	fresh, err := newClient(r.Cluster.REST())
+	fresh, err := NewClient(r.Cluster.REST())
 	if err != nil {
 		return err
 	}

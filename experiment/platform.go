@@ -45,7 +45,7 @@ func Install(ctx context.Context, c cluster.Cluster, programs Programs, executab
 	if err := requireStatic(executable); err != nil {
 		return Platform{}, err
 	}
-	client, err := newClient(c.REST())
+	client, err := NewClient(c.REST())
 	if err != nil {
 		return Platform{}, err
 	}
@@ -127,8 +127,8 @@ func requireStatic(executable string) error {
 	return nil
 }
 
-// newClient makes a client of every kind that a run handles.
-func newClient(config *rest.Config) (client.WithWatch, error) {
+// NewClient makes a client of every kind that a run handles.
+func NewClient(config *rest.Config) (client.WithWatch, error) {
 	// What goes wrong comes back as an error: the library's own log has nothing to add.
 	log.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()

@@ -84,7 +84,7 @@ func open(ctx context.Context, scenario scenarios.Scenario, o Options) (_ *run, 
 		return nil, err
 	}
 	r.namespace = "cutover-" + r.id
-	if r.client, err = newClient(o.Cluster.REST()); err != nil {
+	if r.client, err = NewClient(o.Cluster.REST()); err != nil {
 		return nil, err
 	}
 	if r.record, err = history.Open(o.Out, r.clock, scenario.Load.SLO.Latency.D()); err != nil {

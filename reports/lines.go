@@ -22,7 +22,7 @@ type lines struct {
 	mu      sync.Mutex
 	w       io.Writer
 	plan    history.Plan
-	applied map[int]history.Micros
+	unclean bool // an undo failed, or the harness broke
 }
 
 func (l *lines) event(e history.Event) {
@@ -37,7 +37,7 @@ func (l *lines) event(e history.Event) {
 // tell is the line of an event; the word is empty for one that has none.
 func (l *lines) tell(e history.Event) (word, fact string) {
 	if p, ok := history.Decode[history.Plan](e); ok {
-		l.plan, l.applied = p, map[int]history.Micros{}
+		l.plan = p
 		return "scenario", fmt.Sprintf("%s: %s (run %s, seed %d)", p.Scenario, p.Why, p.RunID, p.Seed)
 	}
 	for _, tell := range []func(history.Event) (string, string){l.setup, l.release, l.fault, l.ending} {
@@ -94,7 +94,6 @@ func (l *lines) release(e history.Event) (string, string) {
 
 func (l *lines) fault(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.FaultApplied](e); ok {
-		l.applied[p.Fault] = e.At
 		return "fault", l.faultName(p.Fault) + " taken by the API"
 	}
 	if p, ok := history.Decode[history.FaultProven](e); ok {
@@ -124,15 +123,20 @@ func (l *lines) ending(e history.Event) (string, string) {
 		return "load", fmt.Sprintf("%d requests planned, %d sent; released %v late at p99", p.Planned, p.Sent, late)
 	}
 	if p, ok := history.Decode[history.Undone](e); ok && p.Err != "" {
+		l.unclean = true
 		return "clean", fmt.Sprintf("undo of %s FAILED: %s", p.Action, p.Err)
 	}
 	if p, ok := history.Decode[history.Residue](e); ok {
 		if len(p.Items) > 0 {
 			return "clean", "LEFT BEHIND: " + strings.Join(p.Items, ", ")
 		}
+		if l.unclean {
+			return "clean", "not confirmed: see above; `cutover clean` tries again"
+		}
 		return "clean", "every undo confirmed, 0 leftovers"
 	}
 	if p, ok := history.Decode[history.Broken](e); ok {
+		l.unclean = true
 		return "broken", p.Because
 	}
 	return "", ""

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -103,7 +104,9 @@ func RunJanitor(name string) error {
 	defer unlock()
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	sandbox, err := launchSandbox(s, &sp)
+	sandbox, alive, err := launchSandbox(s, &sp)
+	// The sandbox ends when this is closed, as a collected file would be.
+	defer runtime.KeepAlive(alive)
 	if err != nil {
 		fmt.Fprint(ready, err)
 		return errors.Join(err, sweep(s))
@@ -136,37 +139,36 @@ func RunJanitor(name string) error {
 }
 
 // launchSandbox makes the cgroups and clones the sandbox's first process into them
-// and into namespaces of its own.
-func launchSandbox(s state, sp *spec) (*exec.Cmd, error) {
+// and into namespaces of its own. The file that it returns is what the sandbox
+// knows this process to be alive by.
+func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer listener.Close()
 	socket, err := listener.(*net.TCPListener).File()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer socket.Close()
 	sp.Port = listener.Addr().(*net.TCPAddr).Port
 	if sp.Janitor, err = identify(os.Getpid()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	list, err := hierarchies()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sp.Cgroups, err = makeCgroups(s.name(), list)
 	if err := errors.Join(err, s.write(*sp)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	held, alive, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer held.Close()
-	// alive is never closed: the end of this process closes it.
-	unix.CloseOnExec(int(alive.Fd()))
 	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", s.name()) //nolint:noctx
 	sandbox.Stdout, sandbox.Stderr = os.Stderr, os.Stderr
 	sandbox.Dir = "/"
@@ -178,19 +180,19 @@ func launchSandbox(s state, sp *spec) (*exec.Cmd, error) {
 	}
 	// A cgroup namespace is rooted where its creator stands: step in, clone, step out.
 	if err := join(sp.Cgroups); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err = sandbox.Start()
 	if back := stepOut(list); back != nil {
 		err = errors.Join(err, back)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start the sandbox; it needs root and a kernel with namespaces: %w", err)
+		return nil, nil, fmt.Errorf("start the sandbox; it needs root and a kernel with namespaces: %w", err)
 	}
 	if sp.Sandbox, err = identify(sandbox.Process.Pid); err != nil {
-		return nil, errors.Join(err, sandbox.Process.Kill())
+		return nil, nil, errors.Join(err, sandbox.Process.Kill())
 	}
-	return sandbox, s.write(*sp)
+	return sandbox, alive, s.write(*sp)
 }
 
 func stepOut(list []hierarchy) error {
