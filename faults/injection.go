@@ -101,7 +101,8 @@ func (i *injection) last() string {
 // follow looks at every state of the object until it is gone or its time is over.
 func (i *injection) follow(ctx context.Context) {
 	defer close(i.over)
-	for ctx.Err() == nil {
+	// A watch ends, as watches do, or the API server is away: begin again.
+	for again := true; again; again = pause(ctx, 100*time.Millisecond) {
 		gone, err := i.watch(ctx)
 		if gone {
 			return
@@ -109,12 +110,18 @@ func (i *injection) follow(ctx context.Context) {
 		i.mu.Lock()
 		i.lastErr = err
 		i.mu.Unlock()
-		// The watch has ended, as watches do, or the API server is away.
-		pause := time.NewTimer(100 * time.Millisecond)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-		}
+	}
+}
+
+// pause is false if ctx ended before d was over.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

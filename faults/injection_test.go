@@ -411,7 +411,7 @@ func TestUndoSaysWhyAnObjectStaysAndTakesItsFinalizerWhenItIsSafe(t *testing.T) 
 		t.Fatal(err)
 	}
 	ref := referTo(obj, v1alpha1.KindNetworkChaos)
-	if err := remove(within(t, 100*time.Millisecond), w.client, ref); err == nil || !strings.Contains(err.Error(), "deleted but not gone") {
+	if err := remove(within(t, 100*time.Millisecond), w.client, ref); err == nil || !strings.Contains(err.Error(), "is not gone") {
 		t.Errorf("remove = %v", err)
 	}
 	if err := w.client.Get(t.Context(), ref.key(), obj); err != nil {

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/safety"
@@ -24,6 +23,7 @@ type podKill struct {
 
 	injection *injection
 	victims   map[string]corev1.Pod // the target's pods as they were, by name
+	gone      map[string]bool       // those that the API has no more, or whose containers ended
 }
 
 var _ Fault = (*podKill)(nil)
@@ -63,7 +63,7 @@ func (f *podKill) Inject(ctx context.Context, t Target) (safety.Undo, error) {
 	if err != nil {
 		return nothing, err
 	}
-	f.victims = map[string]corev1.Pod{}
+	f.victims, f.gone = map[string]corev1.Pod{}, map[string]bool{}
 	for _, pod := range pods {
 		f.victims[pod.Name] = pod
 	}
@@ -95,12 +95,13 @@ func (f *podKill) Prove(ctx context.Context) (Effect, error) {
 			return Effect{Because: "pod " + name + " was killed but not seen before, so its end cannot be measured"}, nil
 		}
 	}
-	var doubt error
-	err = wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
-		doubt = f.doubt(ctx, names)
-		return doubt == nil, nil
-	})
-	if err != nil {
+	doubt := f.doubt(ctx, names)
+	for doubt != nil && pause(ctx, pollEvery) {
+		if last := f.doubt(ctx, names); last == nil || ctx.Err() == nil {
+			doubt = last
+		}
+	}
+	if doubt != nil {
 		return Effect{Because: doubt.Error()}, nil
 	}
 	return Effect{Proven: true, Pods: names, Because: fmt.Sprintf("%d pods are gone and answer no more", len(names))}, nil
@@ -121,13 +122,16 @@ func (f *podKill) doubt(ctx context.Context, names []string) error {
 // force is gone there before its container has even been signalled.
 func (f *podKill) exited(ctx context.Context, victim corev1.Pod) error {
 	t := f.injection.target
-	var now corev1.Pod
-	err := t.Client.Get(ctx, client.ObjectKeyFromObject(&victim), &now)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("look at it: %w", err)
-	}
-	if err == nil && now.UID == victim.UID && !terminated(now) {
-		return errors.New("its containers are still running")
+	if !f.gone[victim.Name] {
+		var now corev1.Pod
+		err := t.Client.Get(ctx, client.ObjectKeyFromObject(&victim), &now)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("look at it: %w", err)
+		}
+		if err == nil && now.UID == victim.UID && !terminated(now) {
+			return errors.New("its containers are still running")
+		}
+		f.gone[victim.Name] = true
 	}
 	conn, err := t.Dial(ctx, t.addr(victim))
 	switch {

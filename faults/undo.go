@@ -52,27 +52,26 @@ func remove(ctx context.Context, c client.Client, ref reference) error {
 		defer cancel()
 		ctx = limited
 	}
-	obj, _, err := ref.spawn()
-	if err != nil {
-		return err
-	}
-	obj.SetName(ref.Name)
-	obj.SetNamespace(ref.Namespace)
-	if err := c.Delete(ctx, obj); isGone(err) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("delete %s: %w", ref, err)
-	}
-	began := time.Now()
-	last := "its deletion was accepted"
-	err = wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
-		err := c.Get(ctx, ref.key(), obj)
-		if isGone(err) {
-			return true, nil
+	began, last := time.Now(), "nothing was tried"
+	asked := false
+	err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
+		// Fresh each time: what an answer leaves out would stay from the one before.
+		obj, _, err := ref.spawn()
+		if err != nil {
+			return false, err
+		}
+		obj.SetName(ref.Name)
+		obj.SetNamespace(ref.Namespace)
+		if !asked {
+			err = c.Delete(ctx, obj)
+		}
+		if err == nil {
+			asked = true
+			err = c.Get(ctx, ref.key(), obj)
 		}
 		if err != nil {
 			last = err.Error() // the API server may be away for a while
-			return false, nil
+			return isGone(err), nil
 		}
 		last = describe(obj.GetStatus())
 		if time.Since(began) < patience {
@@ -81,7 +80,7 @@ func remove(ctx context.Context, c client.Client, ref reference) error {
 		return false, letGo(ctx, c, obj, &last)
 	})
 	if err != nil {
-		return fmt.Errorf("%s is deleted but not gone: %s: %w", ref, last, err)
+		return fmt.Errorf("%s is not gone: %s: %w", ref, last, err)
 	}
 	return nil
 }

@@ -75,7 +75,9 @@ func newManager(o Options, driver Driver) (ctrl.Manager, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), faults.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("build the agent's scheme: %w", err)
 	}
-	manager, err := ctrl.NewManager(o.RESTConfig, ctrl.Options{
+	config := rest.CopyConfig(o.RESTConfig)
+	config.QPS = -1 // a fault waits for every write; the API server protects itself
+	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  scheme,
 		Logger:  logr.FromSlogHandler(o.Log.Handler()),
 		Metrics: metricsserver.Options{BindAddress: "0"},
