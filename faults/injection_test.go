@@ -273,7 +273,6 @@ func TestDelayIsProvenAtEachPod(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer undo(within(t, 5*time.Second))
 			w.answer("10.0.0.1", c.a)
 			w.answer("10.0.0.2", c.b)
 			effect, err := f.Prove(within(t, 5*time.Second))
@@ -281,6 +280,9 @@ func TestDelayIsProvenAtEachPod(t *testing.T) {
 				t.Errorf("Prove = %+v, %v; want proven %v", effect, err, c.proven)
 			}
 			t.Log(effect.Because)
+			if err := undo(within(t, 5*time.Second)); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
@@ -333,7 +335,9 @@ func TestKillIsProvenByTheEndOfTheContainer(t *testing.T) {
 func TestAFaultIsInjectedOnce(t *testing.T) {
 	w := newWorld(t, "a")
 	f := delay(t, "1ms")
-	f.Inject(within(t, 50*time.Millisecond), w.target())
+	if _, err := f.Inject(within(t, 50*time.Millisecond), w.target()); err == nil {
+		t.Error("in effect with nobody to serve it")
+	}
 	undo, err := f.Inject(within(t, 50*time.Millisecond), w.target())
 	if undo == nil || !errors.Is(err, errInjectedTwice) {
 		t.Errorf("second Inject = %v", err)
@@ -366,7 +370,7 @@ func TestUndoByDataAloneAndSweepByLabel(t *testing.T) {
 	}
 }
 
-func TestStranded(t *testing.T) {
+func TestSuffering(t *testing.T) {
 	now := time.Now()
 	lasting := func(phase v1alpha1.Phase, expires string) chaosObject {
 		obj := &v1alpha1.NetworkChaos{}
@@ -395,8 +399,8 @@ func TestStranded(t *testing.T) {
 		{"an unreadable promise", lasting(v1alpha1.Injected, "soon"), false},
 	}
 	for _, c := range cases {
-		if err := stranded(c.obj, now); (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.name, err)
+		if why := suffering(c.obj, now); (why == "") != c.ok {
+			t.Errorf("%s: %q", c.name, why)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func parseNetworkDelay(spec Spec) (Fault, error) {
 	if err := checkMode(f.spec.Mode); err != nil {
 		return nil, err
 	}
-	return f, accept(f.object())
+	return f, accept(context.Background(), f.object())
 }
 
 // inOneUnit is the pattern of Chaos Mesh's own CRD, narrower than Go's durations.
@@ -134,7 +134,7 @@ func (f *networkDelay) Inject(ctx context.Context, t Target) (safety.Undo, error
 	}
 	obj := f.object()
 	address(obj, &obj.Spec.Selector, t)
-	if err := accept(obj); err != nil {
+	if err := accept(ctx, obj); err != nil {
 		return nothing, err
 	}
 	var undo safety.Undo

@@ -41,8 +41,8 @@ type chaosObject interface {
 
 // accept fills in the object as Chaos Mesh's webhooks would and lets them judge it.
 // Where those do not run nobody else does.
-func accept(obj chaosObject) error {
-	if err := obj.Default(context.Background(), obj); err != nil {
+func accept(ctx context.Context, obj chaosObject) error {
+	if err := obj.Default(ctx, obj); err != nil {
 		return fmt.Errorf("chaos.spec: %w", err)
 	}
 	if _, err := obj.Validate(); err != nil {

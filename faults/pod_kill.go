@@ -45,7 +45,7 @@ func parsePodKill(spec Spec) (Fault, error) {
 	if err := checkMode(f.spec.Mode); err != nil {
 		return nil, err
 	}
-	return f, accept(&v1alpha1.PodChaos{Spec: *f.spec.DeepCopy()})
+	return f, accept(context.Background(), &v1alpha1.PodChaos{Spec: *f.spec.DeepCopy()})
 }
 
 func (f *podKill) Name() string           { return "PodChaos pod-kill" }
@@ -69,7 +69,7 @@ func (f *podKill) Inject(ctx context.Context, t Target) (safety.Undo, error) {
 	}
 	obj := &v1alpha1.PodChaos{Spec: *f.spec.DeepCopy()}
 	address(obj, &obj.Spec.Selector, t)
-	if err := accept(obj); err != nil {
+	if err := accept(ctx, obj); err != nil {
 		return nothing, err
 	}
 	var undo safety.Undo
@@ -96,25 +96,25 @@ func (f *podKill) Prove(ctx context.Context) (Effect, error) {
 		}
 	}
 	doubt := f.doubt(ctx, names)
-	for doubt != nil && pause(ctx, pollEvery) {
-		if last := f.doubt(ctx, names); last == nil || ctx.Err() == nil {
+	for doubt != "" && pause(ctx, pollEvery) {
+		if last := f.doubt(ctx, names); last == "" || ctx.Err() == nil {
 			doubt = last
 		}
 	}
-	if doubt != nil {
-		return Effect{Because: doubt.Error()}, nil
+	if doubt != "" {
+		return Effect{Because: doubt}, nil
 	}
 	return Effect{Proven: true, Pods: names, Because: fmt.Sprintf("%d pods are gone and answer no more", len(names))}, nil
 }
 
-// doubt is nil once every victim has exited.
-func (f *podKill) doubt(ctx context.Context, names []string) error {
+// doubt is "" once every victim has exited.
+func (f *podKill) doubt(ctx context.Context, names []string) string {
 	for _, name := range names {
 		if err := f.exited(ctx, f.victims[name]); err != nil {
-			return fmt.Errorf("pod %s: %w", name, err)
+			return fmt.Sprintf("pod %s: %v", name, err)
 		}
 	}
-	return nil
+	return ""
 }
 
 // exited is nil if the pod is gone from the API, or its containers have ended, and

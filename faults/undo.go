@@ -45,7 +45,7 @@ func Undoers(c client.Client) safety.Undoers {
 
 // remove deletes a chaos object and returns when it is gone. Its finalizer stays
 // until all pods are healed; if nobody serves the object any more, it is removed
-// here, but only once [stranded] says that nothing is left to heal.
+// here, but only once [suffering] says that nothing is left to heal.
 func remove(ctx context.Context, c client.Client, ref reference) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		limited, cancel := context.WithTimeout(ctx, undoWithin)
@@ -90,8 +90,8 @@ func isGone(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatch
 
 // letGo takes the finalizer off an object that nobody serves any more.
 func letGo(ctx context.Context, c client.Client, obj chaosObject, last *string) error {
-	if err := stranded(obj, time.Now()); err != nil {
-		*last += ": " + err.Error()
+	if why := suffering(obj, time.Now()); why != "" {
+		*last += ": " + why
 		return nil
 	}
 	healed := obj.DeepCopyObject().(chaosObject)
@@ -104,32 +104,32 @@ func letGo(ctx context.Context, c client.Client, obj chaosObject, last *string) 
 	return nil
 }
 
-// stranded is nil if the fault of an object is surely over although nobody says
-// so. A finalizer guards the data plane: to remove it while a pod may still suffer
+// suffering is "" if the fault of an object is surely over although nobody says
+// so, and else why pods may still suffer. A finalizer guards the data plane: to remove it while a pod may still suffer
 // would hide the damage. A one-shot fault is over by nature. A lasting one is over
 // when the node has ended it by itself, which it promises for a certain time, by
 // [ExpiresAnnotation], before it begins. Chaos Mesh makes no such promise: there,
 // its own word that no pod is under the fault has to do.
-func stranded(obj chaosObject, now time.Time) error {
+func suffering(obj chaosObject, now time.Time) string {
 	if obj.IsOneShot() || isOver(obj.GetStatus()) {
-		return nil
+		return ""
 	}
 	promise := obj.GetAnnotations()[ExpiresAnnotation]
 	if promise == "" {
 		if slices.ContainsFunc(obj.GetStatus().Experiment.Records, isInjected) {
-			return fmt.Errorf("pods are under the fault and whoever injected it does not answer: see to its controller, "+
+			return fmt.Sprintf("pods are under the fault and whoever injected it does not answer: see to its controller, "+
 				"or, if those pods are gone, annotate the object with %s=forced", cleanAnnotation)
 		}
-		return nil
+		return ""
 	}
 	expires, err := time.Parse(time.RFC3339Nano, promise)
 	if err != nil {
-		return fmt.Errorf("annotation %s: %w", ExpiresAnnotation, err)
+		return fmt.Sprintf("annotation %s: %v", ExpiresAnnotation, err)
 	}
 	if left := expires.Add(time.Second).Sub(now); left > 0 {
-		return fmt.Errorf("the node agent does not answer, but the node ends the fault by itself in %s: undo again then", left.Round(time.Second))
+		return fmt.Sprintf("the node agent does not answer, but the node ends the fault by itself in %s: undo again then", left.Round(time.Second))
 	}
-	return nil
+	return ""
 }
 
 // cleanAnnotation is Chaos Mesh's annotation that makes its controller let go.

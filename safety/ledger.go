@@ -98,7 +98,7 @@ func (l *Ledger) create(dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("create the ledger: %w", err)
 	}
-	defer os.Remove(l.file.Name())
+	defer func() { _ = os.Remove(l.file.Name()) }() // its second name, if all is well
 	defer func() {
 		if err != nil {
 			l.file.Close()

@@ -46,6 +46,13 @@ func (w *world) breaks(what string) func(context.Context) error {
 	return func(context.Context) error { w.broken[what] = true; return nil }
 }
 
+func (w *world) damage(t *testing.T, l *Ledger, what string) {
+	t.Helper()
+	if _, err := l.Do(t.Context(), breaking(what), w.breaks(what)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func open(t *testing.T, dir string, w *world) *Ledger {
 	t.Helper()
 	l, err := OpenLedger(dir, "run-1", Header{Provider: "embedded", Namespace: "ns"}, w.undoers())
@@ -142,7 +149,7 @@ func TestCloseKeepsTheFileOnlyIfSomethingIsPending(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 	l = open(t, dir, w)
-	l.Do(t.Context(), breaking("route"), w.breaks("route"))
+	w.damage(t, l, "route")
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +165,7 @@ func TestDeadUndoesInReverseWhatAKilledRunLeft(t *testing.T) {
 	dir, w := t.TempDir(), newWorld()
 	l := open(t, dir, w)
 	for _, what := range []string{"a", "b", "c"} {
-		l.Do(t.Context(), breaking(what), w.breaks(what))
+		w.damage(t, l, what)
 	}
 	if dead, err := Dead(dir); len(dead) != 0 || err != nil {
 		t.Fatalf("a living run's ledger was taken: %v, %v", dead, err)

@@ -190,6 +190,7 @@ func startExpirer(where podLink, handle uint32, until time.Time) (*os.Process, e
 	}
 	passed := os.NewFile(uintptr(dup), "netns")
 	defer passed.Close()
+	//nolint:noctx // it must outlive whatever asked for it
 	cmd := exec.Command("/proc/self/exe", ExpireCommand,
 		strconv.Itoa(where.link), strconv.FormatUint(uint64(handle), 10), strconv.FormatInt(until.UnixNano(), 10))
 	cmd.ExtraFiles = []*os.File{passed}

@@ -27,9 +27,10 @@ func TestMain(m *testing.M) {
 // inhabit puts a process into the pod, as a container is.
 func (p netnsPod) inhabit(t *testing.T) {
 	t.Helper()
-	process := exec.Command("sleep", "60")
+	ctx, kill := context.WithCancel(context.Background())
+	process := exec.CommandContext(ctx, "sleep", "60")
 	inNetns(t, p.ns, process.Start)
-	t.Cleanup(func() { process.Process.Kill(); process.Wait() })
+	t.Cleanup(func() { kill(); _ = process.Wait() })
 }
 
 func TestFindPod(t *testing.T) {

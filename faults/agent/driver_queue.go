@@ -64,7 +64,7 @@ func (d *queueDriver) Apply(_ context.Context, fault types.UID, delay Delay, pod
 		return err
 	}
 	if f == nil {
-		if f, err = d.begin(fault, delay); err != nil {
+		if f, err = d.begin(fault, delay); err != nil { //nolint:contextcheck // the queue outlives this call
 			return err
 		}
 		d.faults[fault] = f

@@ -120,7 +120,7 @@ func TestQueueKeepsTheOrderUnderJitterAndLosesNothingWhenAnotherFaultEnds(t *tes
 	const count = 200
 	receiver := n.receive(p, count)
 	heal(t, d, "fault-two")
-	receiver.SetReadDeadline(time.Now().Add(10 * time.Second))
+	wait(t, receiver.SetReadDeadline, 10*time.Second)
 	packet := make([]byte, 4)
 	for want := range uint32(count) {
 		if _, _, err := receiver.ReadFrom(packet); err != nil {
@@ -156,7 +156,7 @@ func TestKernelDropsWhatQueuesHoldWhenAnyHookGoes(t *testing.T) {
 	if err := conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	receiver.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	wait(t, receiver.SetReadDeadline, 300*time.Millisecond)
 	if _, _, err := receiver.ReadFrom(make([]byte, 4)); err == nil {
 		t.Error("the packet has survived the end of a hook")
 	}
@@ -203,7 +203,7 @@ func TestQueueCarriesAStream(t *testing.T) {
 	// that it knew before, for ten seconds, whatever does the delaying.
 	conn := n.dial(p)
 	began := time.Now()
-	conn.SetDeadline(began.Add(2 * time.Second))
+	wait(t, conn.SetDeadline, 2*time.Second)
 	got, _ := io.Copy(io.Discard, conn)
 	rate := float64(got) * 8 / time.Since(began).Seconds() / 1e6
 	t.Logf("%.0f Mbit/s at 20ms", rate)

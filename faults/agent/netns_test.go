@@ -172,7 +172,10 @@ func (p netnsPod) serve(t *testing.T, handle func(net.Conn)) {
 	}()
 }
 
-func echo(conn net.Conn) { io.Copy(conn, conn); conn.Close() }
+func echo(conn net.Conn) {
+	_, _ = io.Copy(conn, conn)
+	conn.Close()
+}
 
 func (n *node) dial(p netnsPod) net.Conn {
 	n.t.Helper()
@@ -192,14 +195,26 @@ func (n *node) driver() *queueDriver {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.t.Cleanup(func() { d.Sweep(context.Background()) })
+	n.t.Cleanup(func() {
+		if err := d.Sweep(context.Background()); err != nil {
+			n.t.Error(err)
+		}
+	})
 	return d
+}
+
+// wait sets how long a connection waits from now on.
+func wait(t *testing.T, deadline func(time.Time) error, d time.Duration) {
+	t.Helper()
+	if err := deadline(time.Now().Add(d)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // roundTrip is how long one byte takes there and back.
 func roundTrip(t *testing.T, conn net.Conn) time.Duration {
 	t.Helper()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	wait(t, conn.SetDeadline, 20*time.Second)
 	began := time.Now()
 	if _, err := conn.Write([]byte{1}); err != nil {
 		t.Fatal(err)
