@@ -51,14 +51,10 @@ func undoers(c client.Client) safety.Undoers {
 // and at once: nobody is served by them any more, and the namespace controller
 // would sleep for half of their grace period.
 func deleteNamespace(ctx context.Context, c client.Client, name string) error {
-	for _, step := range []struct {
-		all  client.Object
-		opts []client.DeleteAllOfOption
-	}{
-		{&appsv1.Deployment{}, []client.DeleteAllOfOption{client.InNamespace(name), client.PropagationPolicy(metav1.DeletePropagationBackground)}},
-		{&corev1.Pod{}, []client.DeleteAllOfOption{client.InNamespace(name), client.GracePeriodSeconds(0)}},
-	} {
-		if err := c.DeleteAllOf(ctx, step.all, step.opts...); client.IgnoreNotFound(err) != nil {
+	// Owners before what they would make again.
+	for _, all := range []client.Object{&appsv1.Deployment{}, &appsv1.ReplicaSet{}, &corev1.Pod{}} {
+		err := c.DeleteAllOf(ctx, all, client.InNamespace(name), client.GracePeriodSeconds(0), client.PropagationPolicy(metav1.DeletePropagationBackground))
+		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("empty namespace %s: %w", name, err)
 		}
 	}

@@ -9,6 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
+	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
 	"github.com/cutover-dev/cutover/scenarios"
@@ -53,10 +58,31 @@ func (r *run) endLoad() {
 // scan records what is left of the run.
 func (r *run) scan(ctx context.Context) {
 	left, err := residue(ctx, r.client, r.id)
+	if node, visible := r.Cluster.(nodeVisible); visible {
+		onNode, looking := nodeResidue(ctx, r.client, node.NodeNetwork())
+		left, err = append(left, onNode...), errors.Join(err, looking)
+	}
 	if err != nil {
 		r.tell(history.Broken{Because: "the search for residue failed: " + err.Error()})
 	}
 	r.tell(history.Residue{Items: append([]string{}, left...)})
+}
+
+// nodeVisible is a cluster whose node's network can be looked at from here.
+type nodeVisible interface{ NodeNetwork() string }
+
+// nodeResidue lists what is on the node for faults that no object asks for. Other
+// runs may have faults of their own there.
+func nodeResidue(ctx context.Context, c client.Client, network string) ([]string, error) {
+	var objects chaosv1alpha1.NetworkChaosList
+	if err := c.List(ctx, &objects); err != nil {
+		return nil, fmt.Errorf("list the living faults: %w", err)
+	}
+	var living []types.UID
+	for _, object := range objects.Items {
+		living = append(living, object.UID)
+	}
+	return agent.Residue(network, living)
 }
 
 // judge closes the record and computes everything else from it alone.

@@ -49,6 +49,7 @@ func (a *Attack) Run(ctx context.Context) error {
 	s.follower, _ = a.Sink.(history.Follower)
 	defer s.client.transport.CloseIdleConnections()
 
+	defer hurry()()
 	released := make(chan error, 1)
 	go func() { released <- s.release(ctx) }()
 	err := <-released

@@ -10,7 +10,7 @@ import (
 
 // Limits beyond which an assumption is broken.
 const (
-	maxVoided       = 0.05 // of the arrivals, due while the load generator stalled
+	maxVoided       = 0.10 // of the arrivals, due while the load generator stalled
 	maxEscaped      = 0.01 // of the target's requests, answered by pods without the fault
 	maxUnattributed = 0.01 // of the good answers, by nobody knows which version
 )

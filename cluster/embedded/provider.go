@@ -258,8 +258,12 @@ func (c *Cluster) Dial(ctx context.Context, address string) (net.Conn, error) {
 	if !c.spec.Sandbox.alive() {
 		return nil, fmt.Errorf("cluster %s has died", c.Name())
 	}
-	return dialInside(ctx, fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID), address)
+	return dialInside(ctx, c.NodeNetwork(), address)
 }
+
+// NodeNetwork is the path of the node's network namespace, for looking at what is
+// left of faults in it.
+func (c *Cluster) NodeNetwork() string { return fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID) }
 
 // LoadImage implements cluster.Cluster. An image is loaded once.
 func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image) error {

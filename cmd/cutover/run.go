@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -134,13 +133,11 @@ func runOne(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 	if err != nil {
 		return result, err
 	}
-	for _, check := range result.Checks {
-		fmt.Fprintf(out, "%-10s %s: %s; wanted %s, got %s (%s)\n", "check", check.Name, check.Status, check.Want, check.Got, check.Because)
+	if err := reports.Closing(result)(out); err != nil {
+		return result, err
 	}
-	fmt.Fprintf(out, "%-10s %s: %s\n", "verdict", strings.ToUpper(string(result.Verdict)), result.Because)
-	fmt.Fprintf(out, "%-10s %s\n", "report", filepath.Join(dir, "report.html"))
-	fmt.Fprintf(out, "%-10s %s\n", "replay", result.Replay)
-	return result, nil
+	_, err = fmt.Fprintf(out, "%-10s %s\n", "report", filepath.Join(dir, "report.html"))
+	return result, err
 }
 
 func chooseSeed(scenario scenarios.Scenario, f runFlags) (int64, error) {
