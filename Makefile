@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  CLUSTER=$(CLUSTER) chooses the provider, LABELS='smoke && canary' the scenarios (Ginkgo label filter), KEEP=1 keeps what failed"
+	@echo "  CLUSTER=$(CLUSTER) chooses the provider, LABELS='smoke && canary' the scenarios (Ginkgo label filter)"
 
 build: ## build bin/cutover
 	$(GO) build -trimpath -o bin/cutover ./cmd/cutover
@@ -30,7 +30,8 @@ e2e: components ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)
 	CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
 	$(GO) run github.com/onsi/ginkgo/v2/ginkgo --label-filter='$(LABELS)' --timeout=60m --keep-going --fail-on-empty --fail-on-pending \
-		--trace --poll-progress-after=3m --output-dir=$(ARTIFACTS) --junit-report=e2e-junit.xml --json-report=e2e.json ./suites
+		--trace --poll-progress-after=3m --output-dir=$(ARTIFACTS) --junit-report=e2e-junit.xml --json-report=e2e.json ./suites; \
+	code=$$?; echo "reports: $(ARTIFACTS)/index.html"; exit $$code
 
 test: components ## unit tests with the race detector, and the tests that need a cluster
 	CGO_ENABLED=1 CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -race -timeout=30m $$($(GO) list ./... | grep -v /suites)

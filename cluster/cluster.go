@@ -34,6 +34,4 @@ type Facts struct {
 	Kubernetes string // version, "v1.36.3"
 	Nodes      int
 	Kernel     string
-	Netem      bool // the kernel has sch_netem
-	Queue      bool // the kernel can queue packets to user space
 }

@@ -109,7 +109,9 @@ func Clean(ctx context.Context, tell func(string)) error {
 	for _, ledger := range dead {
 		failed = append(failed, cleanRun(ctx, ledger, tell))
 	}
-	return errors.Join(append(failed, sweepNamespaces(ctx, tell), removeEmpty(LedgerDir))...)
+	failed = append(failed, sweepNamespaces(ctx, tell))
+	removeEmpty(LedgerDir)
+	return errors.Join(failed...)
 }
 
 // cleanRun undoes what a dead run's ledger lists.
@@ -190,7 +192,7 @@ func sweepCluster(ctx context.Context, c client.Client, name string, tell func(s
 		if _, err := os.Stat(filepath.Join(LedgerDir, run+".ndjson")); err == nil {
 			continue
 		}
-		if err := deleteNamespace(ctx, c, namespace.Name); err != nil {
+		if err := errors.Join(faults.Sweep(ctx, c, run), deleteNamespace(ctx, c, namespace.Name)); err != nil {
 			return err
 		}
 		tell(fmt.Sprintf("deleted namespace %s of a dead run in cluster %s", namespace.Name, name))
@@ -199,15 +201,16 @@ func sweepCluster(ctx context.Context, c client.Client, name string, tell func(s
 }
 
 func closeLedger(ledger *safety.Ledger) error {
-	return errors.Join(ledger.Close(), removeEmpty(LedgerDir))
+	err := ledger.Close()
+	removeEmpty(LedgerDir)
+	return err
 }
 
 // removeEmpty removes the folder, and the one above it, if nothing is in them.
-func removeEmpty(dir string) error {
+func removeEmpty(dir string) {
 	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Remove(d); err != nil {
-			break // in use, or gone already
+		if os.Remove(d) != nil {
+			return // in use, or gone already
 		}
 	}
-	return nil
 }

@@ -22,8 +22,7 @@ type injections struct {
 	// end before its faults have been.
 	underway atomic.Int32
 	waiting  sync.WaitGroup
-	stop     context.CancelFunc // ends offsets that have not come and injections that hang
-	ctx      context.Context    //nolint:containedctx // of every injection: they outlive the step that fired them
+	stopped  chan struct{} // closed to end offsets that have not come and injections that hang
 }
 
 // pinned is one fault of the scenario.
@@ -45,8 +44,7 @@ const (
 )
 
 func newInjections(r *run) (*injections, error) {
-	all := &injections{run: r}
-	all.ctx, all.stop = context.WithCancel(context.Background())
+	all := &injections{run: r, stopped: make(chan struct{})}
 	for i, spec := range r.scenario.Faults {
 		fault, err := faults.Parse(spec)
 		if err != nil {
@@ -80,27 +78,27 @@ func (all *injections) describe() []history.PlannedFault {
 
 // before injects the faults pinned before a step and returns when they are proven.
 func (all *injections) before(ctx context.Context, step string) {
-	done := all.fire(step, whenBefore)
+	done := all.fire(ctx, step, whenBefore)
 	select {
 	case <-done:
 	case <-ctx.Done():
 	}
 }
 
-func (all *injections) begin(_ context.Context, step string) { all.fire(step, whenBegin) }
-func (all *injections) live(_ context.Context, step string)  { all.fire(step, whenLive) }
+func (all *injections) begin(ctx context.Context, step string) { all.fire(ctx, step, whenBegin) }
+func (all *injections) live(ctx context.Context, step string)  { all.fire(ctx, step, whenLive) }
 
 // fire injects the faults pinned to an instant, and closes done when all of them
 // are proven, or known not to be.
-func (all *injections) fire(step, when string) (done <-chan struct{}) {
-	return all.inject(func(at faults.At) bool {
+func (all *injections) fire(ctx context.Context, step, when string) (done <-chan struct{}) {
+	return all.inject(ctx, func(at faults.At) bool {
 		return at.Step == step && (at.When == when || (at.When == "" && when == whenLive))
 	})
 }
 
 // event injects the faults pinned to an event.
-func (all *injections) event(_ context.Context, name string) {
-	all.inject(func(at faults.At) bool { return at.Event == name })
+func (all *injections) event(ctx context.Context, name string) {
+	all.inject(ctx, func(at faults.At) bool { return at.Event == name })
 }
 
 // after waits for the offsets of the faults pinned to one.
@@ -114,15 +112,15 @@ func (all *injections) after(ctx context.Context) {
 			defer timer.Stop()
 			select {
 			case <-timer.C:
-				<-all.inject(func(at faults.At) bool { return at == p.spec.At })
+				<-all.inject(ctx, func(at faults.At) bool { return at == p.spec.At })
 			case <-ctx.Done():
-			case <-all.ctx.Done():
+			case <-all.stopped:
 			}
 		})
 	}
 }
 
-func (all *injections) inject(wanted func(faults.At) bool) <-chan struct{} {
+func (all *injections) inject(ctx context.Context, wanted func(faults.At) bool) <-chan struct{} {
 	var group sync.WaitGroup
 	for _, p := range all.planned {
 		if !wanted(p.spec.At) || !p.claim() {
@@ -133,7 +131,7 @@ func (all *injections) inject(wanted func(faults.At) bool) <-chan struct{} {
 		group.Go(func() {
 			defer all.waiting.Done()
 			defer all.underway.Add(-1)
-			all.perform(p)
+			all.perform(ctx, p)
 		})
 	}
 	done := make(chan struct{})
@@ -154,10 +152,18 @@ func (p *pinned) claim() bool {
 const injectWithin = 20 * time.Second
 
 // perform injects one fault and proves it. What goes wrong makes the fault
-// unproven: whatever rests on it is then not judged.
-func (all *injections) perform(p *pinned) {
-	ctx, cancel := context.WithTimeout(all.ctx, injectWithin)
+// unproven: whatever rests on it is then not judged. An injection outlives the step
+// that fired it, and even the release.
+func (all *injections) perform(ctx context.Context, p *pinned) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), injectWithin)
 	defer cancel()
+	go func() {
+		select {
+		case <-all.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	target, err := all.run.target(p)
 	if err == nil {
 		var undo safety.Undo
@@ -181,7 +187,7 @@ func (all *injections) settled() bool { return all.underway.Load() == 0 }
 
 // heal undoes every fault that was fired. What fails stays in the ledger.
 func (all *injections) heal(ctx context.Context) {
-	all.stop()
+	close(all.stopped)
 	all.waiting.Wait()
 	for _, p := range all.planned {
 		p.mu.Lock()

@@ -454,9 +454,6 @@ func (r *run) watchClusterEvents(ctx context.Context) error {
 		var list corev1.EventList
 		watcher, err := r.client.Watch(ctx, &list, client.InNamespace(r.namespace))
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
 		}
 		for change := range watcher.ResultChan() {

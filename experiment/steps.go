@@ -22,7 +22,6 @@ type tracker struct {
 	// patience bounds a step that is not gated: a candidate that never becomes
 	// ready must not eat the whole deadline.
 	patience time.Duration
-	current  string
 }
 
 var _ release.Stepper = (*tracker)(nil)

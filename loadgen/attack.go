@@ -95,7 +95,7 @@ func (s *sending) release(ctx context.Context) error {
 		s.underway.Add(1)
 		select {
 		case s.slots <- struct{}{}:
-			go s.send(next, intended)
+			go s.send(next, intended) //nolint:contextcheck // the end of the load ends no request
 		default:
 			go s.turnAway(next, intended)
 		}

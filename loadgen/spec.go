@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -120,7 +121,7 @@ func (r RequestSpec) validate() error {
 	if r.Weight < 0 {
 		return fmt.Errorf("weight %d is negative", r.Weight)
 	}
-	if _, err := http.NewRequest(r.Method, "http://service"+r.Path, nil); err != nil {
+	if _, err := http.NewRequestWithContext(context.Background(), r.Method, "http://service"+r.Path, nil); err != nil {
 		return fmt.Errorf("%s %s cannot be sent: %w", r.Method, r.Path, err)
 	}
 	for name := range r.Headers {

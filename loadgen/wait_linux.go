@@ -20,7 +20,7 @@ func keepTime() {
 func nap(d time.Duration) {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
-		time.Sleep(d)
+		<-time.After(d)
 		return
 	}
 	until := unix.NsecToTimespec(now.Nano() + d.Nanoseconds())

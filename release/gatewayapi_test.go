@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -141,6 +142,6 @@ func TestServing(t *testing.T) {
 }
 
 func ExampleHostname() {
-	os.Stdout.WriteString(Hostname("shop", "run-1"))
+	fmt.Print(Hostname("shop", "run-1"))
 	// Output: shop.run-1.cutover.test
 }

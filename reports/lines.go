@@ -30,7 +30,8 @@ func (l *lines) event(e history.Event) {
 	defer l.mu.Unlock()
 	word, fact := l.tell(e)
 	if word != "" {
-		fmt.Fprintf(l.w, "%-10s +%.1f s %s\n", word, float64(e.At)/1e6, fact)
+		// A terminal that is gone must not end the run.
+		_, _ = fmt.Fprintf(l.w, "%-10s +%.1f s %s\n", word, float64(e.At)/1e6, fact)
 	}
 }
 

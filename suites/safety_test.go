@@ -18,11 +18,13 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/safety"
 )
@@ -53,6 +55,13 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 			WithTimeout(time.Until(applied.Add(lasts+grace))).WithPolling(20*time.Millisecond).
 			Should(BeNumerically("<", healed), "the fault outlived its time")
 	}
+
+	// Diagnostics come before anything is taken away.
+	JustAfterEach(func(ctx SpecContext) {
+		if CurrentSpecReport().Failed() {
+			GinkgoWriter.Println(agentStory(ctx, detached))
+		}
+	}, NodeTimeout(30*time.Second))
 
 	It("ends in time when the CLI is killed, and a clean-up removes the rest", func(ctx SpecContext) {
 		run, applied := startFaultedRun(ctx, name, lasts, asked)
@@ -231,6 +240,28 @@ func injectDelay(ctx SpecContext, c *embedded.Cluster, api client.WithWatch, las
 	Expect(err).NotTo(HaveOccurred())
 	Expect(roundTrip(ctx, c, address)).To(BeNumerically(">", delay/2), "the fault has no effect")
 	return address, applied, heal
+}
+
+// agentStory is what the agents' pods are like and what they last said.
+func agentStory(ctx SpecContext, c *embedded.Cluster) string {
+	set, err := kubernetes.NewForConfig(c.REST())
+	if err != nil {
+		return err.Error()
+	}
+	pods, err := set.CoreV1().Pods(agent.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	var story strings.Builder
+	for _, pod := range pods.Items {
+		fmt.Fprintf(&story, "%s: %+v\n", pod.Name, pod.Status.ContainerStatuses)
+		for _, previous := range []bool{true, false} {
+			lines := int64(30)
+			log, err := set.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Previous: previous, TailLines: &lines}).DoRaw(ctx)
+			fmt.Fprintf(&story, "previous %v: %s (%v)\n", previous, log, err)
+		}
+	}
+	return story.String()
 }
 
 // agentOf finds the process of the cluster's agent: a descendant of its sandbox.

@@ -135,11 +135,11 @@ func (s *story) settles(t, share float64) *story {
 func (s *story) between(from, to float64, change func(answer, *rand.Rand) answer) *story {
 	before := s.answer
 	s.answer = func(t float64, r *rand.Rand) answer {
-		if a := before(t, r); t < from || t >= to {
+		a := before(t, r)
+		if t < from || t >= to {
 			return a
-		} else {
-			return change(a, r)
 		}
+		return change(a, r)
 	}
 	return s
 }

@@ -91,8 +91,7 @@ func Render(w io.Writer, lines []Line) error {
 	if Usable(lines) {
 		text.WriteString("\nEmbedded clusters can run here.\n")
 	} else {
-		text.WriteString("\nEmbedded clusters cannot run here until what failed is put right; " +
-			"with a container engine, --cluster kind may do.\n")
+		text.WriteString("\nEmbedded clusters cannot run here until what failed is put right.\n")
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -13,7 +13,7 @@ func root(_ context.Context, m machine) Line {
 	}
 	return Line{
 		Name: "root", Status: Fail, Meaning: "not running as root: namespaces, mounts and cgroups cannot be made",
-		Remedy: "run with sudo, or with --cluster kind and a container engine that you may use",
+		Remedy: "run with sudo",
 	}
 }
 
@@ -29,7 +29,7 @@ func kernel(_ context.Context, m machine) Line {
 	} else if major < oldestMajor || (major == oldestMajor && minor < oldestMinor) {
 		line.Status = Fail
 		line.Meaning = fmt.Sprintf("%s is too old: kube-proxy's nftables mode needs %d.%d", release, oldestMajor, oldestMinor)
-		line.Remedy = "use a machine with a newer kernel, or --cluster kind"
+		line.Remedy = "use a machine with a newer kernel"
 	}
 	return line
 }

@@ -46,11 +46,11 @@ func engine(ctx context.Context, m machine) Line {
 	socket, version := m.findEngine(ctx)
 	if socket == "" {
 		return Line{
-			Name: "engine", Status: Warn, Meaning: "no container engine answers: --cluster kind is out, embedded clusters need none",
+			Name: "engine", Status: Warn, Meaning: "no container engine answers: embedded clusters need none",
 			Remedy: "for kind, install docker or podman and start it (Debian, Ubuntu: apt-get install docker.io)",
 		}
 	}
-	return Line{Name: "engine", Status: OK, Meaning: fmt.Sprintf("version %s answers at %s: --cluster kind can be used once it has the node image", version, socket)}
+	return Line{Name: "engine", Status: OK, Meaning: fmt.Sprintf("version %s answers at %s: embedded clusters do not need it, and kind is not supported yet", version, socket)}
 }
 
 // findEngine returns the first socket that answers.

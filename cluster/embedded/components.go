@@ -194,7 +194,7 @@ func (c component) ensure(ctx context.Context, cache, label string, out io.Write
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(aside)
+	defer func() { _ = os.RemoveAll(aside) }() // gone by its new name if all went well
 	if err := c.build(ctx, aside, label, out); err != nil {
 		return "", err
 	}
@@ -286,7 +286,7 @@ func gather(cache string, built []string) (Components, error) {
 	if err != nil {
 		return Components{}, err
 	}
-	defer os.RemoveAll(aside)
+	defer func() { _ = os.RemoveAll(aside) }()
 	for i, c := range components {
 		for _, program := range c.programs() {
 			// Hard links, so that the folder can be bound into a sandbox by itself.

@@ -48,7 +48,7 @@ func startJanitor(ctx context.Context, s state, owned bool) (owner io.Closer, er
 		return nil, err
 	}
 	// The janitor must outlive this process: no context may end it.
-	janitor := exec.Command(sp.Executable, "cluster", "janitor", s.name()) //nolint:noctx
+	janitor := exec.Command(sp.Executable, "cluster", "janitor", s.name()) //nolint:noctx // see above
 	janitor.Stdout, janitor.Stderr = log, log
 	janitor.Dir = "/"
 	janitor.ExtraFiles = []*os.File{ownerRead, readyWrite}
@@ -134,7 +134,9 @@ func RunJanitor(name string) error {
 	if err := sandbox.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	<-ended
+	if err := <-ended; err != nil {
+		fmt.Fprintln(os.Stderr, "janitor: the sandbox ended:", err)
+	}
 	return sweep(s)
 }
 
@@ -142,7 +144,7 @@ func RunJanitor(name string) error {
 // and into namespaces of its own. The file that it returns is what the sandbox
 // knows this process to be alive by.
 func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it listens at once
 	if err != nil {
 		return nil, nil, err
 	}
@@ -169,7 +171,7 @@ func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 		return nil, nil, err
 	}
 	defer held.Close()
-	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", s.name()) //nolint:noctx
+	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", s.name()) //nolint:noctx // ended by RunJanitor, which is bound to no context
 	sandbox.Stdout, sandbox.Stderr = os.Stderr, os.Stderr
 	sandbox.Dir = "/"
 	sandbox.Env = []string{"PATH=" + insidePrograms + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"}

@@ -59,7 +59,7 @@ var _ cluster.Cluster = (*Cluster)(nil)
 // an error nothing is left behind.
 func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("an embedded cluster needs root, for namespaces, mounts and cgroups: run it with sudo, or use --cluster kind")
+		return nil, errors.New("an embedded cluster needs root, for namespaces, mounts and cgroups: run it with sudo")
 	}
 	if o.Name == "" {
 		if o.Name, err = freshName(); err != nil {

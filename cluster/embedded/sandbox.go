@@ -48,7 +48,7 @@ func RunSandbox(name string) error {
 			return fmt.Errorf("sandbox: %s: %w", step.what, err)
 		}
 	}
-	supervisor := exec.Command(insideExecutable, "cluster", "supervisor") //nolint:noctx
+	supervisor := exec.Command(insideExecutable, "cluster", "supervisor") //nolint:noctx // ends with this process
 	supervisor.Stdout, supervisor.Stderr = os.Stderr, os.Stderr
 	supervisor.ExtraFiles = []*os.File{os.NewFile(listenerFD, "api")}
 	if err := supervisor.Start(); err != nil {

@@ -148,7 +148,7 @@ func (s state) remove() error {
 		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
 	}
 	for _, dir := range []string{StateRoot, filepath.Dir(StateRoot)} {
-		if err := os.Remove(dir); err != nil {
+		if os.Remove(dir) != nil {
 			break // not empty: others live there
 		}
 	}

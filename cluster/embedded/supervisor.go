@@ -122,7 +122,7 @@ func forward(listener net.Listener, address string) {
 		}
 		go func() {
 			defer outside.Close()
-			inside, err := net.DialTimeout("tcp", address, 5*time.Second) //nolint:noctx
+			inside, err := net.DialTimeout("tcp", address, 5*time.Second) //nolint:noctx // bounded by its time-out
 			if err != nil {
 				return
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/experiment"
 )
 
 func clusterCommand() *cobra.Command {
@@ -40,6 +41,9 @@ func clusterUp() *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
 	name := nameFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := experiment.Clean(c.Context(), func(line string) { fmt.Fprintf(c.OutOrStdout(), "clean      %s\n", line) }); err != nil {
+			return err
+		}
 		began := time.Now()
 		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Out: c.ErrOrStderr()})
 		if err != nil {

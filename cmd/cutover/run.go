@@ -153,7 +153,7 @@ func chooseSeed(scenario scenarios.Scenario, f runFlags) (int64, error) {
 // provide returns the cluster to run on, with everything that runs need in it.
 func provide(ctx context.Context, out io.Writer, f runFlags) (cluster.Cluster, experiment.Platform, error) {
 	none := experiment.Platform{}
-	if err := chooseProvider(out, f.provider); err != nil {
+	if err := chooseProvider(ctx, out, f.provider); err != nil {
 		return nil, none, err
 	}
 	if err := experiment.Clean(ctx, func(line string) { fmt.Fprintf(out, "%-10s %s\n", "clean", line) }); err != nil {
@@ -193,13 +193,13 @@ func install(ctx context.Context, up *embedded.Cluster) (experiment.Platform, er
 }
 
 // chooseProvider says which provider it takes, and why. kind is not built yet.
-func chooseProvider(out io.Writer, wanted string) error {
+func chooseProvider(ctx context.Context, out io.Writer, wanted string) error {
 	switch wanted {
 	case "embedded":
 		return nil
 	case "auto":
 		reason := "no container engine answers"
-		if exec.Command("docker", "version", "--format", "{{.Server.Version}}").Run() == nil { //nolint:noctx
+		if exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").Run() == nil {
 			reason = "kind is not supported yet"
 		}
 		fmt.Fprintf(out, "%-10s auto takes embedded: %s\n", "cluster", reason)
