@@ -29,8 +29,9 @@ components: build deps ## build Kubernetes, containerd and the others into the c
 e2e: components ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)
 	CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
-	$(GO) run github.com/onsi/ginkgo/v2/ginkgo --label-filter='$(LABELS)' --timeout=60m --keep-going --fail-on-empty --fail-on-pending \
-		--trace --poll-progress-after=3m --output-dir=$(ARTIFACTS) --junit-report=e2e-junit.xml --json-report=e2e.json ./suites; \
+	$(GO) test ./suites -v -count=1 -timeout=70m -ginkgo.timeout=60m -ginkgo.label-filter='$(LABELS)' -ginkgo.fail-on-empty -ginkgo.fail-on-pending \
+		-ginkgo.v -ginkgo.no-color -ginkgo.trace -ginkgo.poll-progress-after=3m \
+		-ginkgo.junit-report=$(ARTIFACTS)/e2e-junit.xml -ginkgo.json-report=$(ARTIFACTS)/e2e.json; \
 	code=$$?; echo "reports: $(ARTIFACTS)/index.html"; exit $$code
 
 test: components ## unit tests with the race detector, and the tests that need a cluster

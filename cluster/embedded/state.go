@@ -147,11 +147,8 @@ func (s state) remove() error {
 	if err := os.RemoveAll(string(s)); err != nil {
 		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
 	}
-	for _, dir := range []string{StateRoot, filepath.Dir(StateRoot)} {
-		if os.Remove(dir) != nil {
-			break // not empty: others live there
-		}
-	}
+	// Neither goes while others live in it.
+	_, _ = os.Remove(StateRoot), os.Remove(filepath.Dir(StateRoot))
 	return nil
 }
 
