@@ -1,0 +1,168 @@
+package embedded
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCheckName(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		ok   bool
+	}{
+		// What freshName makes.
+		{"run-0a1b2c3d", true},
+		// One letter is a name.
+		{"a", true},
+		// It becomes a path and a cgroup: nothing may lead elsewhere.
+		{"../etc", false},
+		{"a/b", false},
+		{"", false},
+		// Not at either end.
+		{"-a", false},
+		{"a-", false},
+		// The socket's path must stay below 108 bytes.
+		{strings.Repeat("a", 41), false},
+		{"Upper", false},
+	} {
+		if err := checkName(row.name); (err == nil) != row.ok {
+			t.Errorf("checkName(%q) = %v, want ok: %v", row.name, err, row.ok)
+		}
+	}
+}
+
+func TestUnder(t *testing.T) {
+	for _, row := range []struct{ mount, root, path, want string }{
+		// The usual host: the hierarchy's root is mounted.
+		{"/sys/fs/cgroup/memory", "/", "/user.slice", "/sys/fs/cgroup/memory/user.slice"},
+		// A container: what is mounted is its own cgroup, and paths count from the real root.
+		{"/sys/fs/cgroup/memory", "/docker/abc", "/docker/abc/job", "/sys/fs/cgroup/memory/job"},
+		// A process outside of what is mounted: the best there is is the mount itself.
+		{"/sys/fs/cgroup/memory", "/docker/abc", "/elsewhere", "/sys/fs/cgroup/memory"},
+	} {
+		if got := under(row.mount, row.root, row.path); got != row.want {
+			t.Errorf("under(%q, %q, %q) = %q, want %q", row.mount, row.root, row.path, got, row.want)
+		}
+	}
+}
+
+func TestOptionsName(t *testing.T) {
+	for _, row := range []struct {
+		options, controllers string
+		want                 bool
+	}{
+		{"rw,memory", "memory", true},
+		// Two controllers that are mounted together.
+		{"rw,cpu,cpuacct", "cpu,cpuacct", true},
+		// cpu is not cpuset.
+		{"rw,cpuset", "cpu", false},
+		// A named hierarchy has no controllers.
+		{"rw,xattr,name=systemd", "name=systemd", true},
+	} {
+		if got := optionsName(row.options, row.controllers); got != row.want {
+			t.Errorf("optionsName(%q, %q) = %v", row.options, row.controllers, got)
+		}
+	}
+}
+
+func TestIdentifyTellsReusedNumbersApart(t *testing.T) {
+	own, err := identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !own.alive() {
+		t.Error("this process is not alive")
+	}
+	// The same number, started at another time: somebody else.
+	if (processID{PID: own.PID, Start: own.Start + "1"}).alive() {
+		t.Error("a process that was started at another time is taken for this one")
+	}
+	if (processID{}).alive() {
+		t.Error("no process is alive")
+	}
+}
+
+func TestKeysDependOnWhatIsBuilt(t *testing.T) {
+	seen := map[string]string{}
+	for _, c := range components {
+		for _, toolchain := range []string{"go1.26.0", "go1.26.1"} {
+			key, err := c.key(toolchain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, taken := seen[key]; taken {
+				t.Errorf("%s by %s has the key of %s", c.name, toolchain, other)
+			}
+			seen[key] = c.name + " by " + toolchain
+		}
+	}
+}
+
+func TestSumsNoticeDamage(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("as built"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := verifySums(dir); !os.IsNotExist(err) {
+		t.Errorf("a folder without sums: %v", err)
+	}
+	if err := writeSums(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := verifySums(dir); err != nil {
+		t.Errorf("as built: %v", err)
+	}
+	if err := os.WriteFile(program, []byte("changed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if verifySums(dir) == nil {
+		t.Error("a changed program passes for what was built")
+	}
+}
+
+func TestCertificatesAreOnlyTheirAuthoritys(t *testing.T) {
+	one, other := t.TempDir(), t.TempDir()
+	for _, dir := range []string{one, other} {
+		if err := writePKI(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := verify(t, one, "admin.crt", one, "ca.crt"); err != nil {
+		t.Errorf("an administrator of the cluster: %v", err)
+	}
+	if verify(t, one, "admin.crt", other, "ca.crt") == nil {
+		t.Error("an administrator of another cluster is let in")
+	}
+	if verify(t, one, "kubelet.crt", one, "etcd-ca.crt") == nil {
+		t.Error("a node's certificate opens etcd")
+	}
+	info, err := os.Stat(filepath.Join(one, "admin.key"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the administrator's key: %v, %v", info, err)
+	}
+}
+
+func verify(t *testing.T, dir, certificate, authorityDir, authority string) error {
+	t.Helper()
+	load := func(path string) *x509.Certificate {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(data)
+		parsed, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(load(filepath.Join(authorityDir, authority)))
+	_, err := load(filepath.Join(dir, certificate)).Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
+}
