@@ -49,6 +49,8 @@ type Options struct {
 	Replay string
 	// Watch is told of every event, for a terminal. May be nil.
 	Watch func(history.Event)
+	// Observe is given the live view when the run begins. May be nil.
+	Observe func(history.Live)
 	// Progress is told, in a line, of work that may take long. May be nil.
 	Progress func(string)
 }
@@ -97,6 +99,9 @@ func open(ctx context.Context, scenario scenarios.Scenario, o Options) (_ *run, 
 	}()
 	if o.Watch != nil {
 		r.record.Subscribe(o.Watch)
+	}
+	if o.Observe != nil {
+		o.Observe(r.record)
 	}
 	header := safety.Header{RunID: r.id, Provider: o.Cluster.Provider(), Cluster: o.Cluster.Name(), Kubeconfig: o.Cluster.Kubeconfig(), Namespace: r.namespace}
 	if r.ledger, err = safety.OpenLedger(LedgerDir, r.id, header, undoers(r.client)); err != nil {

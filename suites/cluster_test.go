@@ -1,8 +1,10 @@
 package suites_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +52,36 @@ var _ = Describe("cluster", Ordered, Label("safety"), func() {
 		nothingLeft(ctx)
 	}, SpecTimeout(time.Minute))
 })
+
+// A run takes its cluster along, even when nobody is left to say goodbye.
+var _ = Describe("a run", Label("safety"), func() {
+	It("takes its own cluster along when it is killed", func(ctx SpecContext) {
+		before := hostSnapshot(ctx)
+		command := exec.CommandContext(ctx, binary, "run", filepath.Join("..", "scenarios", "canary-good-promotes.yaml"),
+			"--cluster", "embedded", "--out", filepath.Join(GinkgoT().TempDir(), "record"))
+		out, err := command.StdoutPipe()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(command.Start()).To(Succeed())
+		Expect(awaitLine(out, "steady state proven")).To(BeTrue(), "the run ended before it could be killed")
+		Expect(command.Process.Kill()).To(Succeed())
+		_ = command.Wait() // killed
+		// The janitor ends the cluster by itself; what the ledger lists went with it.
+		Eventually(func() string { return hostSnapshot(ctx)["processes"] }).WithTimeout(10 * time.Second).Should(Equal(before["processes"]))
+		cutover(ctx, "clean")
+		Expect(hostSnapshot(ctx)).To(Equal(before))
+	}, SpecTimeout(2*time.Minute))
+})
+
+// awaitLine reads until a line holds the text, and reports whether one did.
+func awaitLine(out io.Reader, text string) bool {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		GinkgoWriter.Println(lines.Text())
+		if strings.Contains(lines.Text(), text) {
+			return true
+		}
+	}
+	return false
+}
 
 // cutover runs the program and returns what it printed.
 func cutover(ctx SpecContext, arguments ...string) string {

@@ -33,7 +33,7 @@ import (
 var _ = Describe("a fault", Ordered, Label("safety"), func() {
 	const (
 		name   = "e2e-kills"
-		lasts  = 8 * time.Second
+		lasts  = 6 * time.Second
 		grace  = 2 * time.Second
 		asked  = 400 * time.Millisecond
 		healed = 100 * time.Millisecond // a round trip below this is one without the fault
@@ -164,7 +164,7 @@ app:
   candidate: {env: {VERSION: v2}}
 release: {strategy: canary, steps: [50, 100], hold: 40s}
 load:
-  rate: 50/s
+  rate: 150/s
   warmup: 1s
   slo: {latency: 2s, availability: 99%%}
   requests: [{path: /cart}]

@@ -15,6 +15,7 @@ import (
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/experiment"
+	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
 	"github.com/cutover-dev/cutover/scenarios"
 	"github.com/cutover-dev/cutover/verdict"
@@ -125,11 +126,21 @@ func runOne(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 	if err != nil {
 		return verdict.Run{}, err
 	}
+	terminal, panel := newPanel(out)
+	lines, hide := reports.Lines(terminal), func() {}
 	result, err := experiment.Run(ctx, scenario, experiment.Options{
 		Cluster: up, Platform: platform, Out: dir, CacheDir: filepath.Join(cache, "cutover", "images"),
 		Seed: seed, Replay: fmt.Sprintf("cutover run %s --seed %d", scenario.Path, seed),
-		Watch: reports.Lines(out), Progress: func(line string) { fmt.Fprintf(out, "%-10s %s\n", "build", line) },
+		Watch: func(e history.Event) {
+			if panel != nil {
+				panel.event(e)
+			}
+			lines(e)
+		},
+		Observe:  func(live history.Live) { hide = panel.follow(live) },
+		Progress: func(line string) { fmt.Fprintf(terminal, "%-10s %s\n", "build", line) },
 	})
+	hide()
 	if err != nil {
 		return result, err
 	}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// execute runs the program's command line and returns its exit code and its error.
+func execute(t *testing.T, arguments ...string) (int, string) {
+	t.Helper()
+	root := command()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&out)
+	root.SetArgs(arguments)
+	err := root.ExecuteContext(context.Background())
+	text := out.String()
+	if err != nil {
+		text += err.Error()
+	}
+	return exitCode(err), text
+}
+
+func TestUsageErrors(t *testing.T) {
+	dir := t.TempDir()
+	shipped, err := os.ReadFile("../../scenarios/canary-slow-candidate-rolls-back.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := func(name, old, replacement string) string {
+		changed := strings.Replace(string(shipped), old, replacement, 1)
+		if changed == string(shipped) {
+			t.Fatalf("%s: the scenario has no %q", name, old)
+		}
+		path := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, row := range []struct {
+		arguments []string
+		want      []string // what the message must name
+	}{
+		// A slip of the keys: the place, and what it was meant to be.
+		{[]string{"run", wrong("key", "release:", "relaese:")}, []string{"key.yaml:", "relaese", "release"}},
+		// A step that the strategy does not have.
+		{[]string{"run", wrong("step", "step: weight-25", "step: weight-26")}, []string{"step.yaml:", "weight-26", "weight-25"}},
+		// A duration without a unit.
+		{[]string{"run", wrong("duration", "for: 20s", "for: 20")}, []string{"duration.yaml:", `"20"`, "unit"}},
+		// An image that is not there.
+		{[]string{"run", wrong("image", "apps/shop", "apps/shed")}, []string{"image.yaml:", "apps/shed"}},
+		// Two answers to one question.
+		{[]string{"run", wrong("twice", "action: delay,", "action: delay, duration: 5s,")}, []string{"twice.yaml:", "for", "duration"}},
+		// A file that does not exist.
+		{[]string{"run", filepath.Join(dir, "none.yaml")}, []string{"none.yaml"}},
+		// A provider that is not built.
+		{[]string{"run", "../../scenarios", "--cluster", "kind", "--label", "smoke"}, []string{"not supported yet"}},
+		// A provider that nobody knows.
+		{[]string{"run", "../../scenarios", "--cluster", "cloud"}, []string{"cloud", "embedded"}},
+		// A flag that nobody knows.
+		{[]string{"run", "--fast"}, []string{"--fast", "--help"}},
+		// A record that is none.
+		{[]string{"report", dir}, []string{"events.ndjson"}},
+		// A cluster that is none.
+		{[]string{"cluster", "kubeconfig", "--name", "nobody-has-this"}, []string{"nobody-has-this", "cluster list"}},
+	} {
+		began := time.Now()
+		code, text := execute(t, row.arguments...)
+		if code != exitUsage {
+			t.Errorf("%v: exit code %d, want %d (%s)", row.arguments, code, exitUsage, text)
+		}
+		for _, want := range row.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%v: the message does not name %q:\n%s", row.arguments, want, text)
+			}
+		}
+		// Nothing was built or started for it. Generous: this is no benchmark.
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%v: refused only after %v", row.arguments, took)
+		}
+	}
+}
+
+func TestScenarioCommands(t *testing.T) {
+	if code, text := execute(t, "scenario", "validate", "../../scenarios"); code != 0 {
+		t.Errorf("the shipped scenarios: exit code %d\n%s", code, text)
+	}
+	if code, text := execute(t, "scenario", "list", "../../scenarios", "--label", "gameday"); code != 0 || !strings.Contains(text, "canary-slow-candidate-rolls-back") {
+		t.Errorf("exit code %d\n%s", code, text)
+	}
+	if code, text := execute(t, "scenario", "schema"); code != 0 || !strings.Contains(text, "$schema") {
+		t.Errorf("exit code %d\n%s", code, text)
+	}
+}
