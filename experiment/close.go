@@ -16,6 +16,7 @@ import (
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
+	"github.com/cutover-dev/cutover/safety"
 	"github.com/cutover-dev/cutover/scenarios"
 	"github.com/cutover-dev/cutover/verdict"
 )
@@ -57,11 +58,11 @@ func (r *run) endLoad() {
 
 // scan records what is left of the run.
 func (r *run) scan(ctx context.Context) {
-	left, err := residue(ctx, r.client, r.id)
+	scanners := []safety.Scanner{func(ctx context.Context) ([]string, error) { return residue(ctx, r.client, r.id) }}
 	if node, visible := r.Cluster.(nodeVisible); visible {
-		onNode, looking := nodeResidue(ctx, r.client, node.NodeNetwork())
-		left, err = append(left, onNode...), errors.Join(err, looking)
+		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, node.NodeNetwork()) })
 	}
+	left, err := safety.Scan(ctx, scanners...)
 	if err != nil {
 		r.tell(history.Broken{Because: "the search for residue failed: " + err.Error()})
 	}

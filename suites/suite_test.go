@@ -36,9 +36,7 @@ func TestSuites(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(os.Getenv("CLUSTER")).To(BeElementOf("", "embedded"), "only the embedded cluster is supported yet")
-	if os.Geteuid() != 0 {
-		Skip("an embedded cluster needs root: run `sudo -E make e2e`")
-	}
+	Expect(os.Geteuid()).To(BeZero(), "an embedded cluster needs root: run `sudo -E env \"PATH=$PATH\" make e2e`")
 	artifacts = environment("CUTOVER_ARTIFACTS", func() string { return filepath.Join("..", "artifacts") })
 	binary = environment("CUTOVER_BINARY", func() string { return build(ctx) })
 	Expect(experiment.Clean(ctx, func(line string) { GinkgoWriter.Println(line) })).To(Succeed())

@@ -184,33 +184,6 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-func TestParseAccessLine(t *testing.T) {
-	for _, test := range []struct {
-		name, line, id, ip string
-		ok                 bool
-	}{
-		// answered by a pod
-		{"served", `{"DownstreamStatus":200,"ServiceAddr":"10.0.0.7:8080","request_X-Request-Id":"r-1"}`, "r-1", "10.0.0.7", true},
-		// no endpoint to ask: an access line all the same
-		{"no backend", `{"DownstreamStatus":503,"request_X-Request-Id":"r-2"}`, "r-2", "", true},
-		// IPv6 addresses are in brackets
-		{"ipv6", `{"ServiceAddr":"[fd00::7]:8080","request_X-Request-Id":"r-3"}`, "r-3", "fd00::7", true},
-		// somebody else's request
-		{"no id", `{"DownstreamStatus":404}`, "", "", false},
-		// the gateway's own messages share the stream
-		{"message", `{"level":"info","message":"Starting"}`, "", "", false},
-		// and a line may be cut off
-		{"torn", `{"DownstreamStatus":2`, "", "", false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			line, ok := ParseAccessLine([]byte(test.line))
-			if ok != test.ok || line.RequestID != test.id || line.BackendIP() != test.ip {
-				t.Errorf("got %+v %v", line, ok)
-			}
-		})
-	}
-}
-
 // Everything that is namespaced or not carries the mark by which it is found again.
 func TestEverythingIsMarked(t *testing.T) {
 	for _, object := range append(CRDs(), Manifests(image)...) {

@@ -9,6 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
+// requestIDHeader is the request header that the access log keeps. Whoever sends
+// load sets it, and finds its requests in the log by it.
+const requestIDHeader = "X-Request-Id"
+
 const (
 	webPort  = 8000
 	pingPort = 8001
@@ -53,7 +57,7 @@ func args() []string {
 		"--accesslog=true",
 		"--accesslog.format=json",
 		"--accesslog.fields.headers.defaultmode=drop",
-		"--accesslog.fields.headers.names." + RequestIDHeader + "=keep",
+		"--accesslog.fields.headers.names." + requestIDHeader + "=keep",
 	}
 }
 
