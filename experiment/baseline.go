@@ -1,0 +1,171 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/faults"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
+	"github.com/cutover-dev/cutover/release"
+	"github.com/cutover-dev/cutover/safety"
+)
+
+// deployBaseline makes the namespace and brings the baseline up in it.
+func (r *run) deployBaseline(ctx context.Context) error {
+	if err := r.buildImages(ctx); err != nil {
+		return err
+	}
+	if err := r.makeNamespace(ctx); err != nil {
+		return err
+	}
+	back, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stopBack = stop
+	if err := r.pods.Watch(back, r.client, r.namespace); err != nil {
+		return err
+	}
+	r.inBackground(back, "watch events", r.watchClusterEvents)
+	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	versions := learning{r.app, r}
+	if err := versions.Deploy(ready, history.Baseline); err != nil {
+		return err
+	}
+	if err := versions.AwaitReady(ready, history.Baseline); err != nil {
+		return err
+	}
+	_, err := r.router.Shift(ready, release.Split{Candidate: 0})
+	return err
+}
+
+// inBackground runs something until close stops it. What it reports after that is
+// the stopping itself.
+func (r *run) inBackground(ctx context.Context, what string, do func(context.Context) error) {
+	r.background.Go(func() {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			r.tell(history.Broken{Because: fmt.Sprintf("%s: %v", what, err)})
+		}
+	})
+}
+
+// buildImages builds every image of the app and loads it into the cluster.
+func (r *run) buildImages(ctx context.Context) error {
+	app := r.scenario.App
+	r.app.Images = map[string]string{}
+	for _, ref := range []string{app.Image, app.Baseline.Image, app.Candidate.Image} {
+		if _, done := r.app.Images[ref]; done || ref == "" {
+			continue
+		}
+		built, err := image.Build(ctx, ref, image.Options{CacheDir: r.CacheDir, Dir: r.scenario.Root(), Notify: r.progress})
+		if err != nil {
+			return err
+		}
+		if err := r.Cluster.LoadImage(ctx, built.Ref, built.Image); err != nil {
+			return err
+		}
+		r.app.Images[ref] = built.Ref
+	}
+	return nil
+}
+
+func (r *run) makeNamespace(ctx context.Context) error {
+	params, err := json.Marshal(namespaceParams{Name: r.namespace})
+	if err != nil {
+		return err
+	}
+	_, err = r.ledger.Do(ctx, safety.Action{Kind: kindNamespace, Params: params}, func(ctx context.Context) error {
+		return r.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace, Labels: map[string]string{faults.RunLabel: r.id}}})
+	})
+	if apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("namespace %s exists: %w", r.namespace, err)
+	}
+	return err
+}
+
+// learning is the installation that also asks each version, once it is ready, how
+// its answers tell it from the other one.
+type learning struct {
+	*release.Installation
+	r *run
+}
+
+// AwaitReady implements release.Versions.
+func (l learning) AwaitReady(ctx context.Context, v history.Version) error {
+	if err := l.Installation.AwaitReady(ctx, v); err != nil {
+		return err
+	}
+	l.r.learnVersion(ctx, v)
+	return nil
+}
+
+// learnVersion asks one pod of the version. A version that does not answer, or not
+// with its name, is told by the gateway's access log instead.
+func (r *run) learnVersion(ctx context.Context, v history.Version) {
+	source := loadgen.VersionSource{Header: r.scenario.App.Version.Header, JSON: r.scenario.App.Version.JSON}
+	if source == (loadgen.VersionSource{}) {
+		return
+	}
+	address, err := r.podAddress(ctx, v)
+	if err != nil {
+		return
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return r.Cluster.Dial(ctx, address) }
+	for _, request := range r.scenario.Load.Requests {
+		if request.Write {
+			continue // asking must change nothing
+		}
+		if value, err := loadgen.ProbeVersion(ctx, dial, request, source); err == nil {
+			r.versions.Learn(value, v)
+			return
+		}
+	}
+}
+
+// podAddress is ip:port of one ready pod of the version.
+func (r *run) podAddress(ctx context.Context, v history.Version) (string, error) {
+	hash, known := r.pods.Hash(v)
+	if !known {
+		return "", fmt.Errorf("the %s is not deployed", v)
+	}
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(r.namespace), client.MatchingLabels{"pod-template-hash": hash}); err != nil {
+		return "", err
+	}
+	for _, pod := range pods.Items {
+		if pod.Status.PodIP != "" && pod.DeletionTimestamp == nil {
+			return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.scenario.App.Ports["http"])), nil
+		}
+	}
+	return "", fmt.Errorf("the %s has no pod with an address", v)
+}
+
+// watchClusterEvents records the Kubernetes events of the run's namespace.
+func (r *run) watchClusterEvents(ctx context.Context) error {
+	for ctx.Err() == nil {
+		var list corev1.EventList
+		watcher, err := r.client.Watch(ctx, &list, client.InNamespace(r.namespace))
+		if err != nil {
+			return err
+		}
+		for change := range watcher.ResultChan() {
+			if event, ok := change.Object.(*corev1.Event); ok && change.Type == "ADDED" {
+				r.tell(history.ClusterEvent{
+					Object: strings.ToLower(event.InvolvedObject.Kind) + "/" + event.InvolvedObject.Name,
+					Reason: event.Reason, Message: event.Message, Warning: event.Type == corev1.EventTypeWarning,
+				})
+			}
+		}
+	}
+	return nil
+}
