@@ -40,25 +40,22 @@ func (p *policy) watch(ctx context.Context, step string, began history.Micros, h
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	over := time.NewTimer(hold)
-	defer over.Stop()
+	live := time.Now()
 	state := watching{policy: p, step: step, from: began, first: history.Never, passing: p == nil}
-	held := false
 	for {
 		select {
 		case <-ctx.Done():
 			return release.Rollback, context.Cause(ctx)
-		case <-over.C:
-			held = true
 		case <-ticker.C:
-			if p != nil {
-				if reading, rollback := state.read(ctx); rollback {
-					p.decide(step, release.Rollback, reading.Because, state.first)
-					return release.Rollback, nil
-				}
+		}
+		if p != nil {
+			if reading, rollback := state.read(ctx); rollback {
+				p.decide(step, release.Rollback, reading.Because, state.first)
+				return release.Rollback, nil
 			}
 		}
-		if held && state.passing && settled() {
+		// After the reading: one that is due when the hold ends still counts.
+		if time.Since(live) >= hold && state.passing && settled() {
 			p.decide(step, release.Proceed, "the hold is over and the latest reading passes", history.Never)
 			return release.Proceed, nil
 		}
