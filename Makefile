@@ -9,6 +9,8 @@ ARTIFACTS  ?= $(CURDIR)/artifacts
 
 # The agent's image holds nothing but this program: it must be static.
 export CGO_ENABLED := 0
+# One way to compile, so that programs, tests and checks share what is compiled.
+export GOFLAGS := $(GOFLAGS) -trimpath
 
 .PHONY: help build e2e test check clean deps components
 .DEFAULT_GOAL := help
@@ -18,7 +20,7 @@ help: ## list the targets
 	@echo "  CLUSTER=$(CLUSTER) chooses the provider, LABELS='smoke && canary' the scenarios (Ginkgo label filter)"
 
 build: ## build bin/cutover
-	$(GO) build -trimpath -o bin/cutover ./cmd/cutover
+	$(GO) build -o bin/cutover ./cmd/cutover
 
 deps: ## check what else the host needs; as root on Debian, install it
 	@hack/deps
