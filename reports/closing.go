@@ -29,7 +29,8 @@ func Closing(r verdict.Run) Reporter {
 			line("check", "%s: %s; wanted %s, got %s (%s)", c.Name, c.Status, c.Want, orDash(c.Got), c.Because)
 		}
 		for _, finding := range r.Findings {
-			line("finding", "%s", finding)
+			first, _, _ := strings.Cut(finding, "\n")
+			line("finding", "%s", first)
 		}
 		line("verdict", "%s: %s", strings.ToUpper(string(r.Verdict)), r.Because)
 		line("replay", "%s", r.Replay)

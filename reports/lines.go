@@ -29,6 +29,8 @@ func (l *lines) event(e history.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	word, fact := l.tell(e)
+	// The rest of a long reason is in the report.
+	fact, _, _ = strings.Cut(fact, "\n")
 	if word != "" {
 		// A terminal that is gone must not end the run.
 		_, _ = fmt.Fprintf(l.w, "%-10s +%.1f s %s\n", word, float64(e.At)/1e6, fact)

@@ -9,16 +9,40 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	// A second signal kills at once: what a run had to undo is in its ledger, for
-	// the next run or `cutover clean`.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop)
-	os.Exit(exitCode(command().ExecuteContext(ctx)))
+	os.Exit(exitCode(command().ExecuteContext(interruptible())))
+}
+
+// together is how long signals count as one: shells, make and CI runners send an
+// interrupt to the program and to its group, which is twice.
+const together = 3 * time.Second
+
+// interruptible ends at the first signal, so that what was begun is healed. One
+// that comes later kills at once: what there was to undo is in the ledger.
+func interruptible() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		cancel()
+		fmt.Fprintln(os.Stderr, "cutover: interrupted: healing what was begun; a further signal stops at once, and `cutover clean` heals then")
+		over := time.After(together)
+		for {
+			select {
+			case <-signals:
+			case <-over:
+				signal.Reset()
+				return
+			}
+		}
+	}()
+	return ctx
 }
 
 // exit is an error that carries the code to end with. Its text was printed.
