@@ -112,7 +112,7 @@ func (l learning) AwaitReady(ctx context.Context, v history.Version) error {
 // learnVersion asks one pod of the version. A version that does not answer, or not
 // with its name, is told by the gateway's access log instead.
 func (r *run) learnVersion(ctx context.Context, v history.Version) {
-	source := loadgen.VersionSource{Header: r.scenario.App.Version.Header, JSON: r.scenario.App.Version.JSON}
+	source := r.versionSource()
 	if source == (loadgen.VersionSource{}) {
 		return
 	}
@@ -130,6 +130,11 @@ func (r *run) learnVersion(ctx context.Context, v history.Version) {
 			return
 		}
 	}
+}
+
+// versionSource is where the app's answers tell their version.
+func (r *run) versionSource() loadgen.VersionSource {
+	return loadgen.VersionSource(r.scenario.App.Version)
 }
 
 // podAddress is ip:port of one ready pod of the version.

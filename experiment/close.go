@@ -73,8 +73,17 @@ func (r *run) scan(ctx context.Context) {
 type nodeVisible interface{ NodeNetwork() string }
 
 // nodeResidue lists what is on the node for faults that no object asks for. Other
-// runs may have faults of their own there.
+// runs may have faults of their own there, and one that was injected while we
+// looked is known to the second look.
 func nodeResidue(ctx context.Context, c client.Client, network string) ([]string, error) {
+	left, err := orphansOnNode(ctx, c, network)
+	if err != nil || len(left) == 0 {
+		return nil, err
+	}
+	return orphansOnNode(ctx, c, network)
+}
+
+func orphansOnNode(ctx context.Context, c client.Client, network string) ([]string, error) {
 	var objects chaosv1alpha1.NetworkChaosList
 	if err := c.List(ctx, &objects); err != nil {
 		return nil, fmt.Errorf("list the living faults: %w", err)

@@ -34,14 +34,18 @@ func (r *run) startLoad(ctx context.Context) error {
 		Dial:  func(ctx context.Context, _, _ string) (net.Conn, error) { return r.Cluster.Dial(ctx, address) },
 		Clock: r.clock, Sink: r.record,
 		Attribution: &loadgen.Attribution{
-			Source:   loadgen.VersionSource{Header: r.scenario.App.Version.Header, JSON: r.scenario.App.Version.JSON},
+			Source:   r.versionSource(),
 			Versions: r.versions, Log: log,
 			Resolve: func(ip string) (history.Version, string) { v, pod, _ := r.pods.Resolve(ip); return v, pod },
 		},
 	}
 	loading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stopLoad, r.loadEnded = stop, make(chan error, 1)
-	go func() { r.loadEnded <- attack.Run(loading) }()
+	go func() {
+		// Closed, because two ask for it: a steady state that is cut short, and the end.
+		defer close(r.loadEnded)
+		r.loadEnded <- attack.Run(loading)
+	}()
 	serving, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return r.router.Serving(serving, 1)
