@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -15,18 +17,21 @@ func cleanCommand() *cobra.Command {
 		Long:  "Undo and remove what killed runs left behind: faults, routes, namespaces, clusters, cgroups and state.\nRuns and clusters that live are left alone.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			done := 0
-			err := experiment.Clean(c.Context(), func(line string) {
-				done++
-				fmt.Fprintf(c.OutOrStdout(), "clean      %s\n", line)
-			})
-			if err != nil {
-				return err
-			}
-			if done == 0 {
+			done, err := clean(c.Context(), c.OutOrStdout())
+			if err == nil && done == 0 {
 				fmt.Fprintln(c.OutOrStdout(), "clean      nothing was left behind")
 			}
-			return nil
+			return err
 		},
 	}
+}
+
+// clean removes what dead runs left, a line for each thing, and counts them. Every
+// start of a cluster does it too.
+func clean(ctx context.Context, out io.Writer) (done int, err error) {
+	err = experiment.Clean(ctx, func(line string) {
+		done++
+		fmt.Fprintf(out, "clean      %s\n", line)
+	})
+	return done, err
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
-	"github.com/cutover-dev/cutover/experiment"
 )
 
 func clusterCommand() *cobra.Command {
@@ -41,7 +40,7 @@ func clusterUp() *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
 	name := nameFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := experiment.Clean(c.Context(), func(line string) { fmt.Fprintf(c.OutOrStdout(), "clean      %s\n", line) }); err != nil {
+		if _, err := clean(c.Context(), c.OutOrStdout()); err != nil {
 			return err
 		}
 		began := time.Now()

@@ -167,7 +167,7 @@ func provide(ctx context.Context, out io.Writer, f runFlags) (cluster.Cluster, e
 	if err := chooseProvider(ctx, out, f.provider); err != nil {
 		return nil, none, err
 	}
-	if err := experiment.Clean(ctx, func(line string) { fmt.Fprintf(out, "%-10s %s\n", "clean", line) }); err != nil {
+	if _, err := clean(ctx, out); err != nil {
 		return nil, none, err
 	}
 	if f.name != "" {
