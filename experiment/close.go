@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
@@ -59,8 +61,8 @@ func (r *run) endLoad() {
 // scan records what is left of the run.
 func (r *run) scan(ctx context.Context) {
 	scanners := []safety.Scanner{func(ctx context.Context) ([]string, error) { return residue(ctx, r.client, r.id) }}
-	if node, visible := r.Cluster.(nodeVisible); visible {
-		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, node.NodeNetwork()) })
+	if nodes, visible := r.Cluster.(nodesVisible); visible {
+		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, nodes) })
 	}
 	left, err := safety.Scan(ctx, scanners...)
 	if err != nil {
@@ -69,21 +71,24 @@ func (r *run) scan(ctx context.Context) {
 	r.tell(history.Residue{Items: append([]string{}, left...)})
 }
 
-// nodeVisible is a cluster whose node's network can be looked at from here.
-type nodeVisible interface{ NodeNetwork() string }
+// nodesVisible is a cluster whose nodes' networks can be looked at from here: it
+// gives the paths of their namespaces, by node. A node that is down has none.
+type nodesVisible interface {
+	NodeNetworks(ctx context.Context) (map[string]string, error)
+}
 
-// nodeResidue lists what is on the node for faults that no object asks for. Other
+// nodeResidue lists what is on the nodes for faults that no object asks for. Other
 // runs may have faults of their own there, and one that was injected while we
 // looked is known to the second look.
-func nodeResidue(ctx context.Context, c client.Client, network string) ([]string, error) {
-	left, err := orphansOnNode(ctx, c, network)
+func nodeResidue(ctx context.Context, c client.Client, nodes nodesVisible) ([]string, error) {
+	left, err := orphansOnNodes(ctx, c, nodes)
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}
-	return orphansOnNode(ctx, c, network)
+	return orphansOnNodes(ctx, c, nodes)
 }
 
-func orphansOnNode(ctx context.Context, c client.Client, network string) ([]string, error) {
+func orphansOnNodes(ctx context.Context, c client.Client, nodes nodesVisible) ([]string, error) {
 	var objects chaosv1alpha1.NetworkChaosList
 	if err := c.List(ctx, &objects); err != nil {
 		return nil, fmt.Errorf("list the living faults: %w", err)
@@ -92,7 +97,21 @@ func orphansOnNode(ctx context.Context, c client.Client, network string) ([]stri
 	for _, object := range objects.Items {
 		living = append(living, object.UID)
 	}
-	return agent.Residue(network, living)
+	networks, err := nodes.NodeNetworks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the nodes' networks: %w", err)
+	}
+	var left []string
+	for _, node := range slices.Sorted(maps.Keys(networks)) {
+		found, err := agent.Residue(networks[node], living)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", node, err)
+		}
+		for _, item := range found {
+			left = append(left, node+": "+item)
+		}
+	}
+	return left, nil
 }
 
 // judge closes the record and computes everything else from it alone.

@@ -54,7 +54,7 @@ func upAndDown(ctx context.Context, t *testing.T, binary string) {
 				t.Errorf("cgroup %s is still there: %v", dir, err)
 			}
 		}
-		if _, err := c.Dial(ctx, nodeIP+":6443"); err == nil {
+		if _, err := c.Dial(ctx, node(0).ip()+":6443"); err == nil {
 			t.Error("a cluster that is down can be dialled")
 		}
 	}()
@@ -68,7 +68,7 @@ func upAndDown(ctx context.Context, t *testing.T, binary string) {
 		t.Errorf("version %v, %v; want %s", version, err, KubernetesVersion)
 	}
 	// Addresses are the same in all clusters: what is dialled must be this one's.
-	conn, err := c.Dial(ctx, nodeIP+":6443")
+	conn, err := c.Dial(ctx, node(0).ip()+":6443")
 	if err != nil {
 		t.Errorf("dial the node from inside: %v", err)
 	} else if err := conn.Close(); err != nil {

@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
-// Addresses. The network namespace is the cluster's own, so every cluster has the
-// same ones and none of them clash.
+// Ranges of addresses; those of the nodes and their pods are in node.go.
 const (
-	nodeName      = "node-0"
-	nodeIP        = "10.112.0.2"
-	nodeNet       = "10.112.0.2/24"
 	podNet        = "10.244.0.0/16"
 	serviceNet    = "10.96.0.0/16"
 	apiServiceIP  = "10.96.0.1"
@@ -31,31 +28,44 @@ const (
 // pauseImage is the sandbox image of every pod.
 const pauseImage = "cutover.local/pause:1"
 
-// writeConf writes the configuration files of all components below conf/.
-func (s state) writeConf() error {
-	files := map[string]string{
-		"containerd.toml": containerdConf,
-		"cni.conflist":    cniConf,
-		"kubelet.yaml":    kubeletConf,
-		"proxy.yaml":      proxyConf,
-		"scheduler.yaml":  schedulerConf,
-		// Pods get cluster DNS only; there is nothing further to ask.
-		"resolv.conf": "options ndots:1\n",
-	}
-	if err := os.Mkdir(s.path("conf", "cni"), 0o700); err != nil {
+// writeConf writes the configuration files of all components below conf/ of the
+// node that they run on.
+func (s state) writeConf(nodes int) error {
+	if err := os.WriteFile(s.path("conf", "scheduler.yaml"), []byte(schedulerConf), 0o600); err != nil {
 		return err
 	}
-	for name, content := range files {
-		path := s.path("conf", name)
-		if name == "cni.conflist" {
-			path = s.path("conf", "cni", "10-cutover.conflist")
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+	for _, user := range []string{"controller-manager", "scheduler"} {
+		if err := s.writeKubeconfig(s.path("conf", user+".kubeconfig"), node(0).apiServer(), user); err != nil {
 			return err
 		}
 	}
-	for _, user := range []string{"controller-manager", "scheduler", "proxy", "kubelet"} {
-		if err := s.writeKubeconfig(s.path("conf", user+".kubeconfig"), "https://127.0.0.1:6443", user); err != nil {
+	for _, n := range nodesOf(nodes) {
+		if err := s.node(n).writeNodeConf(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeNodeConf writes what every node has, into the node's own folder.
+func (s state) writeNodeConf(n node) error {
+	if err := os.Mkdir(s.path("conf", "cni"), 0o700); err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"containerd.toml":         containerdConf,
+		"cni/10-cutover.conflist": cniConf(n),
+		"kubelet.yaml":            kubeletConf(n),
+		"proxy.yaml":              proxyConf(n),
+		// Pods get cluster DNS only; there is nothing further to ask.
+		"resolv.conf": "options ndots:1\n",
+	} {
+		if err := os.WriteFile(s.path("conf", name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	for _, user := range []string{"proxy", "kubelet"} {
+		if err := s.writeKubeconfig(s.path("conf", user+".kubeconfig"), n.apiServer(), user); err != nil {
 			return err
 		}
 	}
@@ -113,16 +123,19 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor
 
 // ptp routes every pod through the node, where its packets can be delayed after
 // they have left their socket; a bridge would keep them to itself.
-const cniConf = `{"cniVersion": "1.0.0", "name": "cutover", "plugins": [
-  {"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": "` + podNet + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+func cniConf(n node) string {
+	return `{"cniVersion": "1.0.0", "name": "cutover", "plugins": [
+  {"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": "` + n.pods() + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 `
+}
 
 // Nothing is evicted or collected: how full the host's disk is says nothing about
 // the cluster, and an image that is gone cannot be pulled again.
-var kubeletConf = strings.NewReplacer("$STATE", insideState, "$SOCKET", insideSocket).Replace(`apiVersion: kubelet.config.k8s.io/v1beta1
+func kubeletConf(n node) string {
+	return strings.NewReplacer("$STATE", insideState, "$SOCKET", insideSocket).Replace(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-address: ` + nodeIP + `
+address: ` + n.ip() + `
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $STATE/pki/ca.crt}}
 authorization: {mode: Webhook}
 tlsCertFile: $STATE/pki/kubelet.crt
@@ -150,19 +163,22 @@ eventRecordQPS: 0
 healthzPort: 0
 readOnlyPort: 0
 `)
+}
 
-const proxyConf = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+func proxyConf(n node) string {
+	return `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 bindAddress: 127.0.0.1
 clientConnection: {kubeconfig: ` + insideState + `/conf/proxy.kubeconfig, qps: 200, burst: 400}
 clusterCIDR: ` + podNet + `
-hostnameOverride: ` + nodeName + `
+hostnameOverride: ` + n.name() + `
 mode: nftables
 nftables: {minSyncPeriod: 100ms}
 conntrack: {maxPerCore: 0, min: 0}
 healthzBindAddress: ""
 metricsBindAddress: 127.0.0.1:10249
 `
+}
 
 const schedulerConf = `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
@@ -174,41 +190,49 @@ leaderElection: {leaderElect: false}
 type program struct {
 	name      string
 	arguments []string
+	everyNode bool // not only beside the control plane
 	needsAPI  bool // started once the API server answers: its retries back off for longer than that takes
 }
 
 func pki(file string) string { return insideState + "/pki/" + file }
 
-// programs lists what the supervisor runs, in order of start.
-var programs = []program{
-	{name: "etcd", arguments: []string{
-		"--name=cutover", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync", "--log-level=warn",
-		"--listen-client-urls=https://127.0.0.1:2379", "--advertise-client-urls=https://127.0.0.1:2379",
-		"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=cutover=http://127.0.0.1:2380",
-		"--client-cert-auth", "--trusted-ca-file=" + pki("etcd-ca.crt"), "--cert-file=" + pki("etcd.crt"), "--key-file=" + pki("etcd.key"),
-	}},
-	{name: "containerd", arguments: []string{"--config", insideState + "/conf/containerd.toml", "--log-level", "warn"}},
-	{name: "kube-apiserver", arguments: []string{
-		"--advertise-address=" + nodeIP, "--secure-port=6443", "--allow-privileged=true", "--anonymous-auth=false", "--profiling=false",
-		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--client-ca-file=" + pki("ca.crt"),
-		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
-		"--etcd-servers=https://127.0.0.1:2379", "--etcd-cafile=" + pki("etcd-ca.crt"), "--etcd-certfile=" + pki("etcd-client.crt"), "--etcd-keyfile=" + pki("etcd-client.key"),
-		"--kubelet-certificate-authority=" + pki("ca.crt"), "--kubelet-client-certificate=" + pki("apiserver-kubelet.crt"), "--kubelet-client-key=" + pki("apiserver-kubelet.key"),
-		"--kubelet-preferred-address-types=InternalIP",
-		"--service-account-issuer=https://kubernetes.default.svc." + clusterDomain, "--service-account-key-file=" + pki("sa.pub"), "--service-account-signing-key-file=" + pki("sa.key"),
-		"--service-cluster-ip-range=" + serviceNet,
-	}},
-	{name: "kubelet", needsAPI: true, arguments: []string{
-		"--config=" + insideState + "/conf/kubelet.yaml", "--kubeconfig=" + insideState + "/conf/kubelet.kubeconfig",
-		"--hostname-override=" + nodeName, "--node-ip=" + nodeIP, "--root-dir=/var/lib/kubelet",
-	}},
-	{name: "kube-controller-manager", needsAPI: true, arguments: []string{
-		"--kubeconfig=" + insideState + "/conf/controller-manager.kubeconfig", "--leader-elect=false", "--bind-address=127.0.0.1", "--profiling=false",
-		"--service-account-private-key-file=" + pki("sa.key"), "--root-ca-file=" + pki("ca.crt"), "--use-service-account-credentials=true",
-		"--controllers=*,-node-ipam-controller,-ttl-controller,-bootstrap-signer-controller,-token-cleaner-controller", "--kube-api-qps=200", "--kube-api-burst=400",
-	}},
-	{name: "kube-scheduler", needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/scheduler.yaml", "--bind-address=127.0.0.1", "--profiling=false"}},
-	{name: "kube-proxy", needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/proxy.yaml"}},
+// programs lists what the supervisor of a node runs, in order of start.
+func programs(n node) []program {
+	all := []program{
+		{name: "etcd", arguments: []string{
+			"--name=cutover", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync", "--log-level=warn",
+			"--listen-client-urls=https://127.0.0.1:2379", "--advertise-client-urls=https://127.0.0.1:2379",
+			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=cutover=http://127.0.0.1:2380",
+			"--client-cert-auth", "--trusted-ca-file=" + pki("etcd-ca.crt"), "--cert-file=" + pki("etcd.crt"), "--key-file=" + pki("etcd.key"),
+		}},
+		{name: "containerd", everyNode: true, arguments: []string{"--config", insideState + "/conf/containerd.toml", "--log-level", "warn"}},
+		{name: "kube-apiserver", arguments: []string{
+			"--advertise-address=" + node(0).ip(), "--secure-port=6443", "--allow-privileged=true", "--anonymous-auth=false", "--profiling=false",
+			"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--client-ca-file=" + pki("ca.crt"),
+			"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
+			"--etcd-servers=https://127.0.0.1:2379", "--etcd-cafile=" + pki("etcd-ca.crt"), "--etcd-certfile=" + pki("etcd-client.crt"), "--etcd-keyfile=" + pki("etcd-client.key"),
+			"--kubelet-certificate-authority=" + pki("ca.crt"), "--kubelet-client-certificate=" + pki("apiserver-kubelet.crt"), "--kubelet-client-key=" + pki("apiserver-kubelet.key"),
+			"--kubelet-preferred-address-types=InternalIP",
+			"--service-account-issuer=https://kubernetes.default.svc." + clusterDomain, "--service-account-key-file=" + pki("sa.pub"), "--service-account-signing-key-file=" + pki("sa.key"),
+			"--service-cluster-ip-range=" + serviceNet,
+		}},
+		{name: "kubelet", everyNode: true, needsAPI: true, arguments: []string{
+			"--config=" + insideState + "/conf/kubelet.yaml", "--kubeconfig=" + insideState + "/conf/kubelet.kubeconfig",
+			"--hostname-override=" + n.name(), "--node-ip=" + n.ip(), "--root-dir=/var/lib/kubelet",
+			"--node-labels=topology.kubernetes.io/zone=" + n.zone(),
+		}},
+		{name: "kube-controller-manager", needsAPI: true, arguments: []string{
+			"--kubeconfig=" + insideState + "/conf/controller-manager.kubeconfig", "--leader-elect=false", "--bind-address=127.0.0.1", "--profiling=false",
+			"--service-account-private-key-file=" + pki("sa.key"), "--root-ca-file=" + pki("ca.crt"), "--use-service-account-credentials=true",
+			"--controllers=*,-node-ipam-controller,-ttl-controller,-bootstrap-signer-controller,-token-cleaner-controller", "--kube-api-qps=200", "--kube-api-burst=400",
+		}},
+		{name: "kube-scheduler", needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/scheduler.yaml", "--bind-address=127.0.0.1", "--profiling=false"}},
+		{name: "kube-proxy", everyNode: true, needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/proxy.yaml"}},
+	}
+	if n == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(p program) bool { return !p.everyNode })
 }
 
 // sysctls that kubelet sets for the whole host. Files that already hold the wanted

@@ -119,8 +119,10 @@ func writeServiceAccountKeys(dir string) error {
 	return writeKey(filepath.Join(dir, "sa.key"), key)
 }
 
-// writePKI makes all credentials of a cluster under dir.
-func writePKI(dir string) error {
+// writePKI makes all credentials of a cluster: those of the control plane below
+// pki/, and below pki/ of each node's folder those that the node has.
+func (s state) writePKI(nodes int) error {
+	dir := s.path("pki")
 	ca, err := newAuthority(dir, "ca")
 	if err != nil {
 		return err
@@ -140,17 +142,32 @@ func writePKI(dir string) error {
 	for _, r := range []request{
 		{etcd, "etcd", pkix.Name{CommonName: "etcd"}, []string{"127.0.0.1", "localhost"}},
 		{etcd, "etcd-client", pkix.Name{CommonName: "kube-apiserver"}, nil},
-		{ca, "apiserver", pkix.Name{CommonName: "kube-apiserver"}, append(cluster, "localhost", "127.0.0.1", nodeIP, apiServiceIP)},
+		{ca, "apiserver", pkix.Name{CommonName: "kube-apiserver"}, append(cluster, "localhost", "127.0.0.1", node(0).ip(), apiServiceIP)},
 		{ca, "apiserver-kubelet", pkix.Name{CommonName: "kube-apiserver-kubelet-client", Organization: []string{"system:masters"}}, nil},
 		{ca, "admin", pkix.Name{CommonName: "cutover-admin", Organization: []string{"system:masters"}}, nil},
 		{ca, "controller-manager", pkix.Name{CommonName: "system:kube-controller-manager"}, nil},
 		{ca, "scheduler", pkix.Name{CommonName: "system:kube-scheduler"}, nil},
-		{ca, "proxy", pkix.Name{CommonName: "system:kube-proxy"}, nil},
-		{ca, "kubelet", pkix.Name{CommonName: "system:node:" + nodeName, Organization: []string{"system:nodes"}}, []string{nodeName, nodeIP}},
 	} {
 		if err := r.by.issue(r.name, r.subject, r.hosts...); err != nil {
 			return fmt.Errorf("certificate of %s: %w", r.name, err)
 		}
 	}
+	for _, n := range nodesOf(nodes) {
+		if err := ca.admit(n, s.node(n).path("pki")); err != nil {
+			return fmt.Errorf("certificates of %s: %w", n.name(), err)
+		}
+	}
 	return writeServiceAccountKeys(dir)
+}
+
+// admit writes into dir what a node needs to be one of the cluster's.
+func (a *authority) admit(n node, dir string) error {
+	to := &authority{certificate: a.certificate, key: a.key, dir: dir}
+	if err := writePEM(filepath.Join(dir, "ca.crt"), "CERTIFICATE", a.certificate.Raw); err != nil {
+		return err
+	}
+	if err := to.issue("proxy", pkix.Name{CommonName: "system:kube-proxy"}); err != nil {
+		return err
+	}
+	return to.issue("kubelet", pkix.Name{CommonName: "system:node:" + n.name(), Organization: []string{"system:nodes"}}, n.name(), n.ip())
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +36,7 @@ const Provider = "embedded"
 // Options of a new cluster.
 type Options struct {
 	Name  string // "" for a name that nobody has
+	Nodes int    // 1 to [MaxNodes]; 0 is 1
 	Owned bool   // the cluster ends with this process, however that ends
 	Out   io.Writer
 	// Executable is the cutover program, which the cluster's own processes run;
@@ -55,7 +58,7 @@ type Cluster struct {
 
 var _ cluster.Cluster = (*Cluster)(nil)
 
-// Up starts a cluster and returns when its node is Ready and its DNS deployed. On
+// Up starts a cluster and returns when its nodes are Ready and its DNS deployed. On
 // an error nothing is left behind.
 func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if os.Geteuid() != 0 {
@@ -69,6 +72,12 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := checkName(o.Name); err != nil {
 		return nil, err
 	}
+	if o.Nodes == 0 {
+		o.Nodes = 1
+	}
+	if err := CheckNodes(o.Nodes); err != nil {
+		return nil, err
+	}
 	programs, err := EnsureComponents(ctx, o.Out)
 	if err != nil {
 		return nil, err
@@ -79,7 +88,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 		}
 	}
 	s := stateOf(o.Name)
-	if err := s.create(); err != nil {
+	if err := s.create(o.Nodes); err != nil {
 		return nil, err
 	}
 	c := &Cluster{state: s, components: programs, loaded: map[string]bool{}}
@@ -91,7 +100,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.down(cleanup))
 		}
 	}()
-	if err := prepare(s, spec{Name: o.Name, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
+	if err := prepare(s, spec{Name: o.Name, Nodes: o.Nodes, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
 		return nil, err
 	}
 	if c.owner, err = startJanitor(ctx, s, o.Owned); err != nil {
@@ -113,10 +122,10 @@ func freshName() (string, error) {
 
 // prepare writes all files of a new cluster.
 func prepare(s state, sp spec) error {
-	if err := writePKI(s.path("pki")); err != nil {
+	if err := s.writePKI(sp.Nodes); err != nil {
 		return err
 	}
-	if err := s.writeConf(); err != nil {
+	if err := s.writeConf(sp.Nodes); err != nil {
 		return err
 	}
 	return s.write(sp)
@@ -139,7 +148,7 @@ func (c *Cluster) connect() (err error) {
 	return nil
 }
 
-// awaitUsable waits for the API and the node, and meanwhile loads what the first
+// awaitUsable waits for the API and the nodes, and meanwhile loads what the first
 // pods need.
 func (c *Cluster) awaitUsable(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(c.rest)
@@ -147,7 +156,7 @@ func (c *Cluster) awaitUsable(ctx context.Context) error {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.awaitNode(groupCtx, client) })
+	group.Go(func() error { return c.awaitNodes(groupCtx, client) })
 	group.Go(func() error {
 		if err := c.loadOwn(groupCtx, "pause", pauseImage); err != nil {
 			return err
@@ -160,24 +169,27 @@ func (c *Cluster) awaitUsable(ctx context.Context) error {
 	return installDNS(ctx, client)
 }
 
-func (c *Cluster) awaitNode(ctx context.Context, client kubernetes.Interface) error {
+func (c *Cluster) awaitNodes(ctx context.Context, client kubernetes.Interface) error {
 	last := "no answer from the API server"
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
 		if !c.spec.Sandbox.alive() {
 			return false, errors.New("the sandbox ended")
 		}
-		node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
+		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			last = err.Error()
 			return false, nil
 		}
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady {
-				last = "node not Ready: " + condition.Message
-				return condition.Status == corev1.ConditionTrue, nil
+		last = fmt.Sprintf("%d of %d nodes are registered", len(list.Items), c.spec.Nodes)
+		ready := 0
+		for _, object := range list.Items {
+			if condition := readiness(object); condition.Status == corev1.ConditionTrue {
+				ready++
+			} else {
+				last = object.Name + " not Ready: " + condition.Message
 			}
 		}
-		return false, nil
+		return ready == c.spec.Nodes, nil
 	})
 	if err != nil {
 		return fmt.Errorf("cluster %s did not come up: %w (last: %s)\n%s", c.Name(), err, last, c.tails())
@@ -185,11 +197,22 @@ func (c *Cluster) awaitNode(ctx context.Context, client kubernetes.Interface) er
 	return nil
 }
 
+// readiness is the node's condition Ready; without a status if it has none yet.
+func readiness(object corev1.Node) corev1.NodeCondition {
+	for _, condition := range object.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			return condition
+		}
+	}
+	return corev1.NodeCondition{}
+}
+
 // tails returns the last lines of each component's log.
 func (c *Cluster) tails() string {
 	var text strings.Builder
-	for _, name := range logNames() {
-		data, err := os.ReadFile(c.state.log(name))
+	files := c.LogFiles()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		data, err := os.ReadFile(files[name])
 		if err != nil {
 			continue
 		}
@@ -200,14 +223,6 @@ func (c *Cluster) tails() string {
 		fmt.Fprintf(&text, "--- %s\n%s\n", name, strings.Join(lines, "\n"))
 	}
 	return text.String()
-}
-
-func logNames() []string {
-	names := []string{"janitor"}
-	for _, p := range programs {
-		names = append(names, p.name)
-	}
-	return names
 }
 
 // Attach connects to a running cluster by name.
@@ -248,7 +263,7 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	if err := unix.Uname(&name); err != nil {
 		return cluster.Facts{}, err
 	}
-	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: 1, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
+	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
 }
 
 // Dial implements cluster.Cluster. The connection is opened inside the cluster's
@@ -258,12 +273,25 @@ func (c *Cluster) Dial(ctx context.Context, address string) (net.Conn, error) {
 	if !c.spec.Sandbox.alive() {
 		return nil, fmt.Errorf("cluster %s has died", c.Name())
 	}
-	return dialInside(ctx, c.NodeNetwork(), address)
+	return dialInside(ctx, c.network(), address)
 }
 
-// NodeNetwork is the path of the node's network namespace, for looking at what is
-// left of faults in it.
-func (c *Cluster) NodeNetwork() string { return fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID) }
+// NodeNetworks are the paths of the network namespaces of the nodes that run, by
+// node, for looking at what is left of faults in them.
+func (c *Cluster) NodeNetworks(ctx context.Context) (map[string]string, error) {
+	r, err := c.state.command(ctx, order{Do: orderList})
+	if err != nil {
+		return nil, err
+	}
+	networks := map[string]string{node(0).name(): c.network()}
+	for name, first := range r.Running {
+		networks[name] = fmt.Sprintf("/proc/%d/root/proc/%d/ns/net", c.spec.Sandbox.PID, first)
+	}
+	return networks, nil
+}
+
+// network is the path of the sandbox's network namespace, which reaches everything.
+func (c *Cluster) network() string { return fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID) }
 
 // LoadImage implements cluster.Cluster. An image is loaded once.
 func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image) error {
@@ -272,15 +300,27 @@ func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image)
 	if c.loaded[reference] {
 		return nil
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, n := range nodesOf(c.spec.Nodes) {
+		group.Go(func() error { return c.loadInto(ctx, n, reference, img) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	c.loaded[reference] = true
+	return nil
+}
+
+func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1.Image) error {
 	read, write := io.Pipe()
+	defer read.Close()
 	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
-	importer := exec.CommandContext(ctx, c.components.Path("ctr"), "--address", c.state.containerd(), "--namespace", "k8s.io",
+	importer := exec.CommandContext(ctx, c.components.Path("ctr"), "--address", c.state.node(n).containerd(), "--namespace", "k8s.io",
 		"images", "import", "--no-unpack=false", "-")
 	importer.Stdin = read
 	if output, err := importer.CombinedOutput(); err != nil {
-		return fmt.Errorf("load image %s into cluster %s: %w\n%s", reference, c.Name(), err, output)
+		return fmt.Errorf("load image %s into %s of cluster %s: %w\n%s", reference, n.name(), c.Name(), err, output)
 	}
-	c.loaded[reference] = true
 	return nil
 }
 
@@ -290,19 +330,25 @@ func (c *Cluster) loadOwn(ctx context.Context, program, reference string) error 
 	if err != nil {
 		return err
 	}
-	var last error
-	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		if _, missing := os.Stat(c.state.containerd()); missing != nil {
-			last = missing
-			return false, nil
-		}
-		last = c.LoadImage(ctx, reference, img.Image)
-		return last == nil, nil
-	})
-	if err != nil {
-		return errors.Join(err, last)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, n := range nodesOf(c.spec.Nodes) {
+		group.Go(func() error {
+			var last error
+			err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+				if _, missing := os.Stat(c.state.node(n).containerd()); missing != nil {
+					last = missing
+					return false, nil
+				}
+				last = c.loadInto(ctx, n, reference, img.Image)
+				return last == nil, nil
+			})
+			if err != nil {
+				return errors.Join(err, last)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // Close implements cluster.Cluster: an owned cluster is taken down.
@@ -359,6 +405,7 @@ type Info struct {
 	Name       string
 	Alive      bool
 	Owned      bool
+	Nodes      int
 	Kubeconfig string
 }
 
@@ -371,7 +418,7 @@ func List() ([]Info, error) {
 	var list []Info
 	for _, s := range all {
 		sp, _ := s.read() // one without a spec is being made, or died while it was
-		list = append(list, Info{Name: s.name(), Alive: sp.Sandbox.alive(), Owned: sp.Owned, Kubeconfig: s.kubeconfig()})
+		list = append(list, Info{Name: s.name(), Alive: sp.Sandbox.alive(), Owned: sp.Owned, Nodes: sp.Nodes, Kubeconfig: s.kubeconfig()})
 	}
 	return list, nil
 }
@@ -408,11 +455,18 @@ func (s state) young() bool {
 	return err == nil && time.Since(info.ModTime()) < 10*time.Second
 }
 
-// LogFiles returns where the component's log is, by component.
+// LogFiles returns where the component's log is, by component. Those of a further
+// node are named node-1/kubelet and so on.
 func (c *Cluster) LogFiles() map[string]string {
-	files := map[string]string{}
-	for _, name := range logNames() {
-		files[name] = c.state.log(name)
+	files := map[string]string{"janitor": c.state.log("janitor")}
+	for _, n := range nodesOf(c.spec.Nodes) {
+		for _, p := range programs(n) {
+			name := p.name
+			if n > 0 {
+				name = n.name() + "/" + p.name
+			}
+			files[name] = c.state.node(n).log(p.name)
+		}
 	}
 	return files
 }

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,13 +40,13 @@ func RunSandbox(name string) error {
 		{"mounts", func() error { return enterRoot(s, sp, list) }},
 		{"sysctls", coverSysctls},
 		{"network", setUpNetwork},
-		{"host name", func() error { return unix.Sethostname([]byte(nodeName)) }},
+		{"host name", func() error { return unix.Sethostname([]byte(node(0).name())) }},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("sandbox: %s: %w", step.what, err)
 		}
 	}
-	supervisor := exec.Command(insideExecutable, "cluster", "supervisor") //nolint:noctx // ends with this process
+	supervisor := exec.Command(insideExecutable, "cluster", "supervisor", node(0).name()) //nolint:noctx // ends with this process
 	supervisor.Stdout, supervisor.Stderr = os.Stderr, os.Stderr
 	supervisor.ExtraFiles = []*os.File{os.NewFile(listenerFD, "api")}
 	if err := supervisor.Start(); err != nil {
@@ -86,13 +84,17 @@ func enterRoot(s state, sp spec, list []hierarchy) error {
 		return err
 	}
 	binds := map[string]string{
-		sp.Programs:               insidePrograms,
-		string(s):                 insideState,
-		s.path("data/containerd"): "/var/lib/containerd",
-		s.path("data/kubelet"):    "/var/lib/kubelet",
-		s.path("data/etcd"):       "/var/lib/etcd",
-		s.path("logs/pods"):       "/var/log/pods",
-		"/dev":                    "/dev",
+		sp.Programs:         insidePrograms,
+		string(s):           insideState,
+		s.path("logs/pods"): "/var/log/pods",
+		"/dev":              "/dev",
+	}
+	data, err := os.ReadDir(s.path("data"))
+	if err != nil {
+		return err
+	}
+	for _, entry := range data {
+		binds[s.path("data", entry.Name())] = filepath.Join("/var/lib", entry.Name())
 	}
 	for _, dir := range []string{"proc", "sys", "run", "tmp", "var/log/containers", "old"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -258,65 +260,4 @@ func coverSysctls() error {
 		}
 	}
 	return nil
-}
-
-// setUpNetwork gives the node an address, and sends what has no place to go back
-// at once: a connection to a pod that was just killed fails in milliseconds
-// instead of after three seconds of neighbour discovery.
-func setUpNetwork() error {
-	loopback, err := netlink.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(loopback); err != nil {
-		return err
-	}
-	// A dummy link would do, but not every kernel has one.
-	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "node0"}, PeerName: "node0-peer"}
-	if err := netlink.LinkAdd(pair); err != nil {
-		return err
-	}
-	address, err := netlink.ParseAddr(nodeNet)
-	if err != nil {
-		return err
-	}
-	if err := netlink.AddrAdd(pair, address); err != nil {
-		return err
-	}
-	for _, name := range []string{"node0", "node0-peer"} {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			return err
-		}
-	}
-	node, err := netlink.LinkByName("node0")
-	if err != nil {
-		return err
-	}
-	for _, route := range []struct {
-		destination string
-		link        int // 0 for a place that there is no way to
-	}{
-		{podNet, 0},
-		{"0.0.0.0/0", 0},
-		// The node's own calls to a Service are looked up here before kube-proxy's
-		// rules turn them to a pod: any way will do, but there must be one.
-		{serviceNet, node.Attrs().Index},
-	} {
-		_, network, err := net.ParseCIDR(route.destination)
-		if err != nil {
-			return err
-		}
-		entry := &netlink.Route{Dst: network, Type: unix.RTN_UNREACHABLE, Priority: 4096}
-		if route.link != 0 {
-			entry = &netlink.Route{Dst: network, LinkIndex: route.link, Scope: netlink.SCOPE_LINK}
-		}
-		if err := netlink.RouteAdd(entry); err != nil {
-			return fmt.Errorf("route for %s: %w", route.destination, err)
-		}
-	}
-	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)
 }

@@ -32,12 +32,23 @@ func (s state) log(name string) string  { return s.path("logs", name+".log") }
 func (s state) kubeconfig() string      { return s.path("kubeconfig") }
 func (s state) containerd() string      { return s.path("run", "containerd.sock") }
 
+// node is the folder of one node. It has the layout of the cluster's own, which is
+// node 0's too, without what only the control plane needs. A further node sees it
+// where node 0 sees the cluster's, so that both are configured alike.
+func (s state) node(n node) state {
+	if n == 0 {
+		return s
+	}
+	return state(s.path("nodes", n.name()))
+}
+
 // spec is spec.json: what the processes of a cluster, and those who clean up after
 // it, need to know.
 type spec struct {
 	Name       string    `json:"name"`
 	Programs   string    `json:"programs"` // folder of the components
 	Executable string    `json:"executable"`
+	Nodes      int       `json:"nodes"`
 	Port       int       `json:"port"`    // API server, on the host's loopback
 	Owned      bool      `json:"owned"`   // dies with the process that made it
 	Cgroups    []string  `json:"cgroups"` // folders made for it, to be removed
@@ -124,7 +135,7 @@ func checkName(name string) error {
 }
 
 // create makes the folder of a new cluster. It fails if there is one of that name.
-func (s state) create() error {
+func (s state) create(nodes int) error {
 	if err := os.MkdirAll(StateRoot, 0o700); err != nil {
 		return err
 	}
@@ -134,12 +145,19 @@ func (s state) create() error {
 		}
 		return err
 	}
-	for _, dir := range []string{"pki", "conf", "logs", "logs/pods", "run", "root", "data", "data/containerd", "data/kubelet", "data/etcd"} {
-		if err := os.Mkdir(s.path(dir), 0o700); err != nil {
-			return err
+	return s.furnish(nodes)
+}
+
+// furnish makes the folders that the components of each node write to.
+func (s state) furnish(nodes int) error {
+	for _, n := range nodesOf(nodes) {
+		for _, dir := range []string{"pki", "conf", "logs", "logs/pods", "run", "root", "data", "data/containerd", "data/kubelet"} {
+			if err := os.MkdirAll(s.node(n).path(dir), 0o700); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return os.Mkdir(s.path("data/etcd"), 0o700)
 }
 
 // remove deletes the folder, and those above it once they are empty.

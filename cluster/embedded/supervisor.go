@@ -15,22 +15,32 @@ import (
 	"time"
 )
 
-// RunSupervisor starts the components inside the sandbox, restarts one that ends
-// (a fault may well kill it), and carries connections from the host's loopback to
-// the API server.
-func RunSupervisor(ctx context.Context) error {
-	listener, err := net.FileListener(os.NewFile(3, "api"))
+// RunSupervisor starts the components of a node, and restarts one that ends (a
+// fault may well kill it). On node 0 it also starts the further nodes, takes
+// orders about them, and carries connections from the host's loopback to the API
+// server.
+func RunSupervisor(ctx context.Context, name string) error {
+	n, err := parseNode(name, MaxNodes)
 	if err != nil {
 		return err
 	}
-	go forward(listener, "127.0.0.1:6443")
+	if n == 0 {
+		listener, err := net.FileListener(os.NewFile(3, "api"))
+		if err != nil {
+			return err
+		}
+		go forward(listener, "127.0.0.1:6443")
+		if err := startFleet(); err != nil {
+			return err
+		}
+	}
 	answers := make(chan struct{})
 	go func() {
-		if err := awaitAPI(ctx); err == nil {
+		if err := awaitAPI(ctx, n); err == nil {
 			close(answers)
 		}
 	}()
-	for _, p := range programs {
+	for _, p := range programs(n) {
 		go func() {
 			if p.needsAPI {
 				select {
@@ -73,8 +83,8 @@ func runOnce(ctx context.Context, p program) error {
 
 // awaitAPI returns once the API server says that it is ready. It asks often: this
 // is on the way to a node that is Ready.
-func awaitAPI(ctx context.Context) error {
-	certificate, err := tls.LoadX509KeyPair(pki("admin.crt"), pki("admin.key"))
+func awaitAPI(ctx context.Context, n node) error {
+	certificate, err := tls.LoadX509KeyPair(pki("kubelet.crt"), pki("kubelet.key"))
 	if err != nil {
 		return err
 	}
@@ -91,7 +101,7 @@ func awaitAPI(ctx context.Context) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://127.0.0.1:6443/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.apiServer()+"/readyz", nil)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,28 +127,35 @@ func TestSumsNoticeDamage(t *testing.T) {
 }
 
 func TestCertificatesAreOnlyTheirAuthoritys(t *testing.T) {
-	one, other := t.TempDir(), t.TempDir()
-	for _, dir := range []string{one, other} {
-		if err := writePKI(dir); err != nil {
+	one, other := state(t.TempDir()), state(t.TempDir())
+	for _, s := range []state{one, other} {
+		if err := errors.Join(s.furnish(2), s.writePKI(2)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := verify(t, one, "admin.crt", one, "ca.crt"); err != nil {
+	if err := verify(t, one.pki("admin.crt"), one.pki("ca.crt")); err != nil {
 		t.Errorf("an administrator of the cluster: %v", err)
 	}
-	if verify(t, one, "admin.crt", other, "ca.crt") == nil {
+	if err := verify(t, one.node(1).pki("kubelet.crt"), one.pki("ca.crt")); err != nil {
+		t.Errorf("a further node of the cluster: %v", err)
+	}
+	if verify(t, one.pki("admin.crt"), other.pki("ca.crt")) == nil {
 		t.Error("an administrator of another cluster is let in")
 	}
-	if verify(t, one, "kubelet.crt", one, "etcd-ca.crt") == nil {
+	if verify(t, one.pki("kubelet.crt"), one.pki("etcd-ca.crt")) == nil {
 		t.Error("a node's certificate opens etcd")
 	}
-	info, err := os.Stat(filepath.Join(one, "admin.key"))
+	info, err := os.Stat(one.pki("admin.key"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the administrator's key: %v, %v", info, err)
 	}
+	// What a further node sees is its own: it must not hold the keys of others.
+	if _, err := os.Stat(one.node(1).pki("admin.key")); !os.IsNotExist(err) {
+		t.Errorf("a further node has the administrator's key: %v", err)
+	}
 }
 
-func verify(t *testing.T, dir, certificate, authorityDir, authority string) error {
+func verify(t *testing.T, certificate, authority string) error {
 	t.Helper()
 	load := func(path string) *x509.Certificate {
 		data, err := os.ReadFile(path)
@@ -162,7 +170,7 @@ func verify(t *testing.T, dir, certificate, authorityDir, authority string) erro
 		return parsed
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(load(filepath.Join(authorityDir, authority)))
-	_, err := load(filepath.Join(dir, certificate)).Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	roots.AddCert(load(authority))
+	_, err := load(certificate).Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	return err
 }

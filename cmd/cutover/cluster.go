@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -15,10 +16,10 @@ import (
 
 func clusterCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into embedded clusters"}
-	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterComponents())
-	c.AddCommand(inner("janitor NAME", embedded.RunJanitor), inner("sandbox NAME", embedded.RunSandbox))
-	c.AddCommand(&cobra.Command{Use: "supervisor", Hidden: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return embedded.RunSupervisor(c.Context())
+	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents())
+	c.AddCommand(inner("janitor NAME", embedded.RunJanitor), inner("sandbox NAME", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
+	c.AddCommand(&cobra.Command{Use: "supervisor NODE", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return embedded.RunSupervisor(c.Context(), args[0])
 	}})
 	return c
 }
@@ -36,23 +37,37 @@ func nameFlag(c *cobra.Command) *string {
 	return c.Flags().String("name", defaultName, "name of the cluster")
 }
 
+func nodesFlag(c *cobra.Command) *int {
+	return c.Flags().Int("nodes", 1, fmt.Sprintf("number of nodes, up to %d", embedded.MaxNodes))
+}
+
 func clusterUp() *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
-	name := nameFlag(c)
+	name, nodes := nameFlag(c), nodesFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := embedded.CheckNodes(*nodes); err != nil {
+			return usageError{err}
+		}
 		if _, err := clean(c.Context(), c.OutOrStdout()); err != nil {
 			return err
 		}
 		began := time.Now()
-		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Out: c.ErrOrStderr()})
+		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Nodes: *nodes, Out: c.ErrOrStderr()})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "cluster    embedded %s, Kubernetes %s, ready in %.1f s\n", up.Name(), embedded.KubernetesVersion, time.Since(began).Seconds())
+		fmt.Fprintf(c.OutOrStdout(), "cluster    embedded %s, Kubernetes %s, %s, ready in %.1f s\n", up.Name(), embedded.KubernetesVersion, countNodes(*nodes), time.Since(began).Seconds())
 		fmt.Fprintf(c.OutOrStdout(), "kubeconfig %s\n", up.Kubeconfig())
 		return nil
 	}
 	return c
+}
+
+func countNodes(count int) string {
+	if count == 1 {
+		return "1 node"
+	}
+	return fmt.Sprintf("%d nodes", count)
 }
 
 func clusterDown() *cobra.Command {
@@ -75,7 +90,7 @@ func clusterList() *cobra.Command {
 			return err
 		}
 		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "NAME\tSTATE\tOWNER\tKUBECONFIG")
+		fmt.Fprintln(table, "NAME\tSTATE\tNODES\tOWNER\tKUBECONFIG")
 		for _, info := range list {
 			state, owner := "running", "detached"
 			if !info.Alive {
@@ -84,7 +99,7 @@ func clusterList() *cobra.Command {
 			if info.Owned {
 				owner = "a run"
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", info.Name, state, owner, info.Kubeconfig)
+			fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", info.Name, state, info.Nodes, owner, info.Kubeconfig)
 		}
 		return table.Flush()
 	}}
@@ -153,6 +168,36 @@ func printLog(out io.Writer, files map[string]string, component string) error {
 	fmt.Fprintf(out, "==> %s <==\n", component)
 	_, err = out.Write(data)
 	return err
+}
+
+func clusterNode() *cobra.Command {
+	c := &cobra.Command{Use: "node", Short: "Lose a node of a cluster, and bring it back"}
+	for _, action := range []struct {
+		use, short, done string
+		do               func(*embedded.Cluster, context.Context, string) error
+	}{
+		{"stop NODE", "Take a node's power away: the others learn of it by its silence", "is stopped", (*embedded.Cluster).StopNode},
+		{"start NODE", "Bring a stopped node back and wait until it is Ready", "is Ready", (*embedded.Cluster).StartNode},
+	} {
+		a := &cobra.Command{Use: action.use, Short: action.short, Args: cobra.ExactArgs(1)}
+		name := nameFlag(a)
+		a.RunE = func(c *cobra.Command, args []string) error {
+			up, err := embedded.Attach(*name)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := up.CheckNode(args[0]); err != nil {
+				return usageError{err}
+			}
+			if err := action.do(up, c.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "node       %s of %s %s\n", args[0], *name, action.done)
+			return nil
+		}
+		c.AddCommand(a)
+	}
+	return c
 }
 
 func clusterComponents() *cobra.Command {

@@ -63,6 +63,11 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"run", "../../scenarios", "--cluster", "kind", "--label", "smoke"}, []string{"not supported yet"}},
 		// A provider that nobody knows.
 		{[]string{"run", "../../scenarios", "--cluster", "cloud"}, []string{"cloud", "embedded"}},
+		// A cluster of nothing, and one that no machine would carry.
+		{[]string{"run", "../../scenarios", "--nodes", "0"}, []string{"0 nodes", "1 to 9"}},
+		{[]string{"cluster", "up", "--nodes", "10"}, []string{"10 nodes", "1 to 9"}},
+		// How many nodes a cluster that runs already has was decided when it was started.
+		{[]string{"run", "../../scenarios", "--nodes", "3", "--name", "shared"}, []string{"--nodes", "shared"}},
 		// A flag that nobody knows.
 		{[]string{"run", "--fast"}, []string{"--fast", "--help"}},
 		// A record that is none.

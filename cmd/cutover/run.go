@@ -25,6 +25,7 @@ import (
 type runFlags struct {
 	provider string
 	name     string
+	nodes    int
 	out      string
 	label    string
 	seed     int64
@@ -42,11 +43,18 @@ func runCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&f.provider, "cluster", "auto", "auto, embedded or kind")
 	c.Flags().StringVar(&f.name, "name", "", "run on this cluster, started by `cutover cluster up`, instead of one of its own")
+	c.Flags().IntVar(&f.nodes, "nodes", 1, fmt.Sprintf("number of nodes of the run's own cluster, up to %d", embedded.MaxNodes))
 	c.Flags().StringVar(&f.out, "out", "", "folder of the record (default artifacts/<scenario>-<time>)")
 	c.Flags().StringVar(&f.label, "label", "", "run only scenarios with this label")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "seed of all chance (default: the scenario's, or drawn and printed)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.seeded = c.Flags().Changed("seed")
+		if f.name != "" && c.Flags().Changed("nodes") {
+			return usageError{fmt.Errorf("--nodes is for a cluster of the run's own, and cluster %s has the nodes that it was started with: leave out --nodes or --name", f.name)}
+		}
+		if err := embedded.CheckNodes(f.nodes); err != nil {
+			return usageError{err}
+		}
 		return run(c.Context(), c.OutOrStdout(), args, f)
 	}
 	return c
@@ -179,11 +187,11 @@ func provide(ctx context.Context, out io.Writer, f runFlags) (cluster.Cluster, e
 		return up, platform, err
 	}
 	began := time.Now()
-	up, err := embedded.Up(ctx, embedded.Options{Owned: true, Out: out})
+	up, err := embedded.Up(ctx, embedded.Options{Nodes: f.nodes, Owned: true, Out: out})
 	if err != nil {
 		return nil, none, err
 	}
-	fmt.Fprintf(out, "%-10s embedded, Kubernetes %s, ready in %.1f s\n", "cluster", embedded.KubernetesVersion, time.Since(began).Seconds())
+	fmt.Fprintf(out, "%-10s embedded, Kubernetes %s, %s, ready in %.1f s\n", "cluster", embedded.KubernetesVersion, countNodes(f.nodes), time.Since(began).Seconds())
 	platform, err := install(ctx, up)
 	if err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
