@@ -7,7 +7,7 @@ CLUSTER    ?= embedded
 LABELS     ?=
 ARTIFACTS  ?= $(CURDIR)/artifacts
 
-# The agent's image holds nothing but this program: it must be static.
+# One program that runs on any Linux; a dynamic one works on this machine only.
 export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath

@@ -326,7 +326,7 @@ func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1
 
 // loadOwn loads an image of one component. containerd may still be starting.
 func (c *Cluster) loadOwn(ctx context.Context, program, reference string) error {
-	img, err := image.FromBinary(program, c.components.Path(program), nil)
+	img, err := image.FromBinary(ctx, program, c.components.Path(program), nil)
 	if err != nil {
 		return err
 	}

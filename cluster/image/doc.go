@@ -10,10 +10,10 @@
 //	docker-archive:FILE                  what `docker save -o FILE` wrote
 //	ghcr.io/acme/app:1.2.3               a registry's
 //
-// [FromBinary] wraps a program that is already built. Both give images whose
-// digest is a function of their content alone, and whose name carries the digest:
-// the same source is the same image, and a changed one never meets a stale copy
-// in a node's store.
+// [FromBinary] wraps a program that is already built, with the libraries that it is
+// dynamically linked with. Both give images whose digest is a function of their
+// content alone, and whose name carries the digest: the same source is the same
+// image, and a changed one never meets a stale copy in a node's store.
 //
 // Layers are not compressed. Nearly every image goes to a cluster on the same
 // machine, where gzip would cost seconds on both sides and save nothing.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,17 +17,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// FromBinary makes an image FROM scratch that runs the static linux program at
-// path as root, with the given arguments. files are added to it by absolute path.
-// The program is read each time the image is: it must outlive it.
-func FromBinary(name, path string, files map[string][]byte, args ...string) (Image, error) {
-	inside := programPath(name)
-	content := append([]file{{path: inside, mode: 0o755, source: path}}, contents(files)...)
+// FromBinary makes an image FROM scratch that runs the linux program at path as
+// root, with the given arguments. A program that is dynamically linked brings its
+// loader and its libraries along, and is refused, by the library's name, if one is
+// missing here. files are added by absolute path. All of them are read each time the
+// image is: they must outlive it.
+func FromBinary(ctx context.Context, name, path string, files map[string][]byte, args ...string) (Image, error) {
+	config := v1.Config{Entrypoint: append([]string{programPath(name)}, args...)}
+	start, err := startFiles(ctx, path)
+	if err != nil {
+		return Image{}, fmt.Errorf("making image %s: %w", name, err)
+	}
+	if len(start) > 0 {
+		config.Env = []string{"LD_LIBRARY_PATH=" + searchPath(start)}
+	}
+	content := slices.Concat([]file{{path: programPath(name), mode: 0o755, source: path}}, start, contents(files))
 	layer, err := newLayer(content)
 	if err != nil {
 		return Image{}, fmt.Errorf("making image %s: %w", name, err)
 	}
-	config := v1.Config{Entrypoint: append([]string{inside}, args...)}
 	img, err := scratch(runtime.GOARCH, config, layer)
 	if err != nil {
 		return Image{}, fmt.Errorf("making image %s: %w", name, err)
