@@ -37,6 +37,9 @@ type Options struct {
 	// Built says that the components of clusters need not be built here any more,
 	// so that the tools to do so may be missing.
 	Built bool
+	// Unusable is what is wrong with components that were built elsewhere and
+	// given to us; nil if there are none, or nothing is wrong.
+	Unusable error
 }
 
 // patience is how long any one look may take: people wait for the answer.
@@ -53,7 +56,7 @@ func check(ctx context.Context, m machine) []Line {
 	looks := []func(context.Context, machine) Line{
 		root, kernel, namespaces, overlay, veth, nftables, queue, netem, cgroups, oomScores,
 		inotify, memory, cacheDisk, stateDisk,
-		golang, compiler, seccomp, nftProgram, iptablesProgram, makeProgram, moduleProxy,
+		components, golang, compiler, seccomp, nftProgram, iptablesProgram, makeProgram, moduleProxy,
 		engine, registry,
 	}
 	lines := make([]Line, len(looks))

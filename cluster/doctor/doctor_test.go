@@ -57,7 +57,7 @@ func (m machine) with(path, content string) machine {
 
 func TestHealthyMachine(t *testing.T) {
 	m := healthy()
-	m.sockets, m.registry = nil, serve(t, "registry/2.0")
+	m.sockets, m.registry, m.options.Built = nil, serve(t, "registry/2.0"), true
 	for _, line := range check(t.Context(), m) {
 		if line.Name == "engine" {
 			continue // it has none
@@ -113,6 +113,8 @@ func TestLooks(t *testing.T) {
 		{"too little memory", memory, healthy().with("proc/meminfo", "MemAvailable: 900000 kB"), Fail, "0.9 GiB"},
 		{"little disk", cacheDisk, free(5 * gib), Warn, "5.0 GiB"},
 		{"too little disk", stateDisk, free(gib / 2), Fail, "0.5 GiB"},
+		{"nothing is built", components, healthy(), Warn, "first cluster builds them"},
+		{"what was built elsewhere is not whole", components, change(func(m *machine) { m.options.Unusable = errors.New("lacks kubelet") }), Fail, "lacks kubelet"},
 		{"no go", golang, failing, Fail, "not found"},
 		{"no go, but all is built", golang, change(func(m *machine) { m.run, m.options.Built = failing.run, true }), Warn, "not found"},
 		{"no C compiler", compiler, without("gcc"), Fail, "runc"},

@@ -5,6 +5,19 @@ import (
 	"strings"
 )
 
+func components(_ context.Context, m machine) Line {
+	line := Line{Name: "components", Status: OK, Meaning: "they are built: a cluster is ready in seconds"}
+	switch {
+	case m.options.Unusable != nil:
+		line.Status, line.Meaning = Fail, m.options.Unusable.Error()
+		line.Remedy = "unset CUTOVER_COMPONENTS, or name a folder that `cutover cluster components` printed"
+	case !m.options.Built:
+		line.Status, line.Meaning = Warn, "not built yet: the first cluster builds them, which takes 10 to 15 minutes on two cores"
+		line.Remedy = "`cutover cluster components` builds them now"
+	}
+	return line
+}
+
 func golang(ctx context.Context, m machine) Line {
 	version, err := m.run(ctx, []string{"GOTOOLCHAIN=local"}, "go", "env", "GOVERSION")
 	if err != nil {

@@ -83,34 +83,65 @@ func EnsureComponents(ctx context.Context, out io.Writer) (Components, error) {
 		return Components{}, err
 	}
 	defer unlock()
-	built := make([]string, 0, len(components))
+	version, err := goVersion(ctx)
+	if err != nil {
+		return Components{}, err
+	}
+	dirs := make([]string, len(components))
+	var missing []int
 	for i, c := range components {
-		dir, err := c.ensure(ctx, cache, fmt.Sprintf("component  %d/%d %s", i+1, len(components), c.name), out)
+		key, err := c.key(version)
 		if err != nil {
 			return Components{}, err
 		}
-		built = append(built, dir)
+		dirs[i] = c.dir(cache, key)
+		switch err := verifySums(dirs[i]); {
+		case err == nil:
+			continue
+		case !errors.Is(err, fs.ErrNotExist):
+			fmt.Fprintf(out, "%s: the cached build is damaged (%v); building it again\n", c.label(i), err)
+		}
+		missing = append(missing, i)
 	}
-	return gather(cache, built)
+	// Before the first build: the component that needs most comes after minutes.
+	if err := requireTools(ctx, missing); err != nil {
+		return Components{}, err
+	}
+	for _, i := range missing {
+		if err := components[i].make(ctx, dirs[i], components[i].label(i), out); err != nil {
+			return Components{}, err
+		}
+	}
+	return gather(cache, dirs)
 }
 
-// Built reports whether every component is in the cache, as it was built.
-func Built(ctx context.Context) bool {
+func (c component) label(i int) string {
+	return fmt.Sprintf("component  %d/%d %s", i+1, len(components), c.name)
+}
+
+// Built reports whether nothing has to be built any more: every component is in the
+// cache, as it was built, or in the folder named by CUTOVER_COMPONENTS. Its error is
+// about that folder.
+func Built(ctx context.Context) (bool, error) {
+	if dir := os.Getenv("CUTOVER_COMPONENTS"); dir != "" {
+		_, err := prebuilt(dir)
+		return err == nil, err
+	}
 	cache, err := cacheDir()
 	if err != nil {
-		return false
+		return false, nil
 	}
 	version, err := goVersion(ctx)
 	if err != nil {
-		return false
+		return false, nil
 	}
 	for _, c := range components {
 		key, err := c.key(version)
 		if err != nil || verifySums(c.dir(cache, key)) != nil {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 func (c component) dir(cache, key string) string { return filepath.Join(cache, c.name+"-"+key) }
@@ -168,40 +199,24 @@ func (c component) eachFile(do func(name string, data []byte) error) error {
 	return nil
 }
 
-// ensure returns the folder of the built component, building it if it is not there
-// or not what was built. A build happens aside and is renamed when it is whole, so
-// an interrupt loses one component at most.
-func (c component) ensure(ctx context.Context, cache, label string, out io.Writer) (string, error) {
-	goVersion, err := goVersion(ctx)
-	if err != nil {
-		return "", err
-	}
-	key, err := c.key(goVersion)
-	if err != nil {
-		return "", err
-	}
-	dir := c.dir(cache, key)
-	switch err := verifySums(dir); {
-	case err == nil:
-		return dir, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		fmt.Fprintf(out, "%s: the cached build is damaged (%v); building it again\n", label, err)
-	}
+// make builds the component into dir. It happens aside and is renamed when it is
+// whole, so an interrupt loses one component at most.
+func (c component) make(ctx context.Context, dir, label string, out io.Writer) error {
 	if err := os.RemoveAll(dir); err != nil {
-		return "", err
+		return err
 	}
-	aside, err := os.MkdirTemp(cache, "."+c.name+"-")
+	aside, err := os.MkdirTemp(filepath.Dir(dir), "."+c.name+"-")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { _ = os.RemoveAll(aside) }() // gone by its new name if all went well
 	if err := c.build(ctx, aside, label, out); err != nil {
-		return "", err
+		return err
 	}
 	if err := writeSums(aside); err != nil {
-		return "", err
+		return err
 	}
-	return dir, os.Rename(aside, dir)
+	return os.Rename(aside, dir)
 }
 
 func (c component) build(ctx context.Context, target, label string, out io.Writer) error {
@@ -218,9 +233,6 @@ func (c component) build(ctx context.Context, target, label string, out io.Write
 	cgo := "0"
 	if c.cgo {
 		cgo = "1"
-		if err := requireSeccomp(ctx); err != nil {
-			return err
-		}
 	}
 	arguments := []string{"build", "-v", "-trimpath", "-buildvcs=false", "-tags", c.tags, "-ldflags", "-s -w " + c.ldflags, "-o", target + "/"}
 	build := exec.CommandContext(ctx, "go", append(arguments, c.packages...)...)
@@ -238,13 +250,6 @@ func (c component) build(ctx context.Context, target, label string, out io.Write
 	return os.RemoveAll(source)
 }
 
-func requireSeccomp(ctx context.Context) error {
-	if err := exec.CommandContext(ctx, "pkg-config", "--exists", "libseccomp").Run(); err != nil {
-		return fmt.Errorf("runc needs gcc, pkg-config and the headers of libseccomp to be built, and `pkg-config --exists libseccomp` says no: install them (Debian, Ubuntu: apt-get install gcc pkg-config libseccomp-dev; Fedora: dnf install gcc pkgconf libseccomp-devel): %w", err)
-	}
-	return nil
-}
-
 // runWithProgress runs a verbose go build and counts the packages it names.
 func runWithProgress(build *exec.Cmd, label string, out io.Writer) error {
 	stderr, err := build.StderrPipe()
@@ -254,7 +259,7 @@ func runWithProgress(build *exec.Cmd, label string, out io.Writer) error {
 	began := time.Now()
 	fmt.Fprintf(out, "%s: building from its Go module\n", label)
 	if err := build.Start(); err != nil {
-		return fmt.Errorf("go could not be started; install Go and put it in PATH: %w", err)
+		return fmt.Errorf("go could not be started: %w", err)
 	}
 	var tail []string
 	compiled, reported := 0, time.Now()
@@ -300,14 +305,6 @@ func gather(cache string, built []string) (Components, error) {
 		}
 	}
 	return Components{dir: dir}, os.Rename(aside, dir)
-}
-
-func goVersion(ctx context.Context) (string, error) {
-	version, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
-	if err != nil {
-		return "", fmt.Errorf("the components are built with Go, and `go env GOVERSION` failed; install Go and put it in PATH: %w", err)
-	}
-	return strings.TrimSpace(string(version)), nil
 }
 
 // cacheDir is the root-owned folder that built components live in.

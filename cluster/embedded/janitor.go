@@ -174,7 +174,7 @@ func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", s.name()) //nolint:noctx // ended by RunJanitor, which is bound to no context
 	sandbox.Stdout, sandbox.Stderr = os.Stderr, os.Stderr
 	sandbox.Dir = "/"
-	sandbox.Env = []string{"PATH=" + insidePrograms + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"}
+	sandbox.Env = []string{"PATH=" + insidePrograms + ":" + sandboxPath, "HOME=/tmp"}
 	sandbox.ExtraFiles = []*os.File{held, socket}
 	sandbox.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,

@@ -78,6 +78,9 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := CheckNodes(o.Nodes); err != nil {
 		return nil, err
 	}
+	if err := requirePrograms(sandboxPath); err != nil {
+		return nil, err
+	}
 	programs, err := EnsureComponents(ctx, o.Out)
 	if err != nil {
 		return nil, err

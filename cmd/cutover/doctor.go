@@ -21,8 +21,9 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			built, unusable := embedded.Built(c.Context())
 			lines := doctor.Check(c.Context(), doctor.Options{
-				Cache: filepath.Join(cache, "cutover"), State: embedded.StateRoot, Built: embedded.Built(c.Context()),
+				Cache: filepath.Join(cache, "cutover"), State: embedded.StateRoot, Built: built, Unusable: unusable,
 			})
 			if err := doctor.Render(c.OutOrStdout(), lines); err != nil {
 				return err
