@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -157,6 +158,49 @@ testdata/bad.yaml:15: load.rate: `
 	var problems Problems
 	if !errors.As(err, &problems) || len(problems) != 3 {
 		t.Errorf("%d problems, want 3: one for each mistake, and none that follows from them", len(problems))
+	}
+}
+
+// Images are found by whoever has only a file and no Go module around it.
+func TestImagesOutsideOfAModule(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mine", "scenario.yaml")
+	write(t, filepath.Join(dir, "mine", "shop.tar"), "an archive")
+	write(t, filepath.Join(dir, "mine", "loose", "main.go"), "package main")
+	write(t, filepath.Join(dir, "mine", "own", "main.go"), "package main")
+	write(t, filepath.Join(dir, "mine", "own", "go.mod"), "module example.test/own")
+	for _, row := range []struct{ why, image, want string }{
+		{"a published program", "ko://example.com/shop/cmd/shop@v1.2.3", ""},
+		{"a registry's", "ghcr.io/acme/shop:1.2.3", ""},
+		{"an archive beside the scenario", "oci-archive:shop.tar", ""},
+		{"not one beside whoever calls", "oci-archive:decode_test.go", "there is no file " + filepath.Join(dir, "mine", "decode_test.go")},
+		{"a folder that is a module", "ko://./own", ""},
+		{"a folder that is none", "ko://./loose", "no go.mod in " + filepath.Join(dir, "mine", "loose")},
+		{"no folder", "ko://./apps/shop", "relative paths start at the scenario's own directory, as no Go module is around it"},
+		{"a program of no module", "ko://example.com/shop/cmd/shop", "there is no Go module around " + file},
+	} {
+		_, err := Decode(file, []byte(broken(t, "ko://./scenarios/testdata/prog", row.image)))
+		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+			t.Errorf("%s, %s: got error %v, want %q", row.why, row.image, err, row.want)
+		}
+	}
+	// The control: what is refused without a module is found in one, from its root.
+	write(t, filepath.Join(dir, "go.mod"), "module example.test/around")
+	for image, want := range map[string]string{"ko://./mine/loose": "", "ko://example.test/around/mine/loose": "", "oci-archive:shop.tar": "there is no file"} {
+		_, err := Decode(file, []byte(broken(t, "ko://./scenarios/testdata/prog", image)))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s in a module: got error %v, want %q", image, err, want)
+		}
+	}
+}
+
+func TestFirstScenario(t *testing.T) {
+	s, err := Decode(filepath.Join(t.TempDir(), "first.yaml"), First())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Faults) == 0 || s.Expect.Outcome == "" {
+		t.Errorf("it shows too little: %+v", s)
 	}
 }
 

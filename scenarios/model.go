@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -56,19 +55,32 @@ func (s Scenario) HasLabel(label string) bool {
 }
 
 // Root is the directory that relative images of the app are relative to: the Go
-// module around the scenario's file, or the working directory if there is none.
+// module or workspace around the scenario's file, or, if there is none, the file's
+// own directory.
 func (s Scenario) Root() string {
-	dir, err := filepath.Abs(filepath.Dir(s.Path))
+	dir := filepath.Dir(s.Path)
+	if root, ok := moduleAround(dir); ok {
+		return root
+	}
+	return dir
+}
+
+// moduleAround finds the closest directory, from dir upwards, that Go programs can
+// be built in.
+func moduleAround(dir string) (root string, found bool) {
+	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return "."
+		return "", false
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
+		for _, file := range []string{"go.mod", "go.work"} {
+			if isFile(filepath.Join(dir, file)) {
+				return dir, true
+			}
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "."
+			return "", false
 		}
 		dir = parent
 	}

@@ -77,11 +77,14 @@ func (v *validator) image(key, image string) {
 	scheme, rest, _ := strings.Cut(image, ":")
 	switch {
 	case strings.HasPrefix(image, "ko://."), strings.HasPrefix(image, "ko:///"):
-		dir := v.resolve(strings.TrimPrefix(image, "ko://"))
-		v.want(hasMain(dir), key, "no Go program in %s: a directory with package main is expected there", dir)
+		v.folder(key, strings.TrimPrefix(image, "ko://"))
 	case scheme == "ko":
-		v.want(program.MatchString(strings.TrimPrefix(rest, "//")), key,
+		path := strings.TrimPrefix(rest, "//")
+		v.want(program.MatchString(path), key,
 			"%q is no Go program: write ko://./dir, ko://import/path of this module, or ko://import/path@v1.2.3", image)
+		_, inModule := moduleAround(v.s.Root())
+		v.want(strings.Contains(path, "@") || inModule, key,
+			"there is no Go module around %s that %s could be in: add a version, %s@v1.2.3", v.s.Path, path, image)
 	case scheme == "oci-archive" || scheme == "docker-archive":
 		v.want(isFile(v.resolve(rest)), key, "there is no file %s", v.resolve(rest))
 	default:
@@ -89,6 +92,21 @@ func (v *validator) image(key, image string) {
 		v.want(err == nil, key,
 			"%q is no image: write ko://import/path[@version], ko://./dir, oci-archive:FILE, docker-archive:FILE or a registry's reference", image)
 	}
+}
+
+// folder checks that a Go program can be built in a directory.
+func (v *validator) folder(key, path string) {
+	dir := v.resolve(path)
+	if !hasMain(dir) {
+		start := "the Go module around the scenario's file"
+		if _, inModule := moduleAround(v.s.Root()); !inModule {
+			start = "the scenario's own directory, as no Go module is around it"
+		}
+		v.add(key, "no Go program in %s: a directory with package main is expected there (relative paths start at %s)", dir, start)
+		return
+	}
+	_, inModule := moduleAround(dir)
+	v.want(inModule, key, "no go.mod in %s or above it, so the program there cannot be built: run `go mod init` there, or name a published program, ko://import/path@v1.2.3", dir)
 }
 
 // resolve is where a relative path of the app lies.

@@ -128,9 +128,8 @@ func startFaultedRun(ctx SpecContext, cluster string, lasts, delay time.Duration
 	path := filepath.Join(GinkgoT().TempDir(), "faulted.yaml")
 	root, err := filepath.Abs("..")
 	Expect(err).NotTo(HaveOccurred())
-	Expect(os.WriteFile(path, fmt.Appendf(nil, faultedScenario, lasts, delay), 0o600)).To(Succeed())
+	Expect(os.WriteFile(path, fmt.Appendf(nil, faultedScenario, root, lasts, delay), 0o600)).To(Succeed())
 	command := exec.CommandContext(ctx, binary, "run", path, "--name", cluster, "--out", filepath.Join(GinkgoT().TempDir(), "record"))
-	command.Dir = root
 	out, err := command.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	command.Stderr = GinkgoWriter
@@ -155,7 +154,7 @@ kind: Scenario
 metadata: {name: faulted}
 why: The program is killed in the middle of this.
 app:
-  image: ko://github.com/cutover-dev/cutover/apps/shop
+  image: ko://%s/apps/shop
   service: shop
   ports: {http: 8080}
   readiness: {path: /ready, timeout: 5s}

@@ -61,10 +61,7 @@ func runCommand() *cobra.Command {
 }
 
 func run(ctx context.Context, out io.Writer, paths []string, f runFlags) error {
-	if len(paths) == 0 {
-		paths = []string{"scenarios"}
-	}
-	chosen, err := scenarios.Find(paths, f.label)
+	chosen, err := find(paths, f.label)
 	if err != nil {
 		return usageError{err}
 	}

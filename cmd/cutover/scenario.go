@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -11,8 +12,8 @@ import (
 )
 
 func scenarioCommand() *cobra.Command {
-	c := &cobra.Command{Use: "scenario", Short: "Check and list scenarios, print their schema"}
-	c.AddCommand(scenarioValidate(), scenarioList(), &cobra.Command{
+	c := &cobra.Command{Use: "scenario", Short: "Begin, check and list scenarios, print their schema"}
+	c.AddCommand(scenarioInit(), scenarioValidate(), scenarioList(), &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of scenarios, for editors", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := c.OutOrStdout().Write(scenarios.Schema())
@@ -43,10 +44,7 @@ func scenarioList() *cobra.Command {
 	c := &cobra.Command{Use: "list [FOLDER]...", Short: "List scenarios"}
 	c.Flags().StringVar(&label, "label", "", "only those with this label")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			args = []string{"scenarios"}
-		}
-		found, err := scenarios.Find(args, label)
+		found, err := find(args, label)
 		if err != nil {
 			return usageError{err}
 		}
@@ -57,4 +55,17 @@ func scenarioList() *cobra.Command {
 		return table.Flush()
 	}
 	return c
+}
+
+// find loads the scenarios at the paths, or those of the folder scenarios if none
+// are given.
+func find(paths []string, label string) ([]scenarios.Scenario, error) {
+	if len(paths) > 0 {
+		return scenarios.Find(paths, label)
+	}
+	const usual = "scenarios"
+	if _, err := os.Stat(usual); err != nil {
+		return nil, fmt.Errorf("no scenario was named, and there is no folder %s here: name a file, or write a first one with `cutover scenario init`", usual)
+	}
+	return scenarios.Find([]string{usual}, label)
 }
