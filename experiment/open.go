@@ -168,7 +168,7 @@ func (r *run) plan(ctx context.Context) (history.Plan, error) {
 		Strategy: sc.Release.Strategy, Steps: steps, Deadline: sc.Release.Deadline, SLO: sc.Load.SLO,
 		Rate: sc.Load.Rate.PerSecond(), Faults: r.faults.describe(), Recover: sc.Recover, Expect: sc.Expect, Control: sc.Control,
 		Facts: map[string]string{
-			"cluster": r.Cluster.Name(), "Kubernetes": facts.Kubernetes, "nodes": strconv.Itoa(facts.Nodes), "kernel": facts.Kernel,
+			"cutover": ThisBuild().String(), "cluster": r.Cluster.Name(), "Kubernetes": facts.Kubernetes, "nodes": strconv.Itoa(facts.Nodes), "kernel": facts.Kernel,
 			"namespace": r.namespace, "image": sc.App.Image,
 		},
 	}

@@ -82,12 +82,14 @@ func command() *cobra.Command {
 		Use:           "cutover",
 		Short:         "Prove that a release survives its own rollout",
 		Long:          "cutover stands up a cluster, releases a candidate by the procedure you really use, drives load,\nbreaks things at chosen steps of the cutover, and measures request by request whether the release\nrolled back or recovered within the MTTR you promised.",
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), clusterCommand(), cleanCommand(), doctorCommand(), agentCommand(), agentExpireCommand(), drillPodCommand())
+	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), agentCommand(), agentExpireCommand(), drillPodCommand())
 	return root
 }

@@ -103,3 +103,44 @@ func TestScenarioCommands(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, text)
 	}
 }
+
+func TestScenarioInit(t *testing.T) {
+	t.Chdir(t.TempDir())
+	// Somebody who has only the program is told how to begin.
+	for _, arguments := range [][]string{{"run"}, {"scenario", "list"}} {
+		if code, text := execute(t, arguments...); code != exitUsage || !strings.Contains(text, "cutover scenario init") {
+			t.Errorf("%v in an empty folder: exit code %d\n%s", arguments, code, text)
+		}
+	}
+	if code, text := execute(t, "scenario", "init"); code != 0 || !strings.Contains(text, "cutover run scenario.yaml") {
+		t.Fatalf("exit code %d\n%s", code, text)
+	}
+	if code, text := execute(t, "scenario", "validate", "scenario.yaml"); code != 0 {
+		t.Errorf("what was written: exit code %d\n%s", code, text)
+	}
+	if err := os.WriteFile("mine.yaml", []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := execute(t, "scenario", "init", "mine.yaml"); code != exitUsage || !strings.Contains(text, "mine.yaml exists") {
+		t.Errorf("a file that is there: exit code %d\n%s", code, text)
+	}
+	if kept, err := os.ReadFile("mine.yaml"); err != nil || string(kept) != "mine" {
+		t.Errorf("a file that was there is now %q (%v)", kept, err)
+	}
+	if code, text := execute(t, "scenario", "init", "no/such/folder.yaml"); code != exitUsage || !strings.Contains(text, "no such file") {
+		t.Errorf("a folder that is not there: exit code %d\n%s", code, text)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	_, command := execute(t, "version")
+	_, flag := execute(t, "--version")
+	if command != flag {
+		t.Errorf("`version` and `--version` differ:\n%s%s", command, flag)
+	}
+	for _, want := range []string{"cutover", "go1.", "Kubernetes v1."} {
+		if !strings.Contains(command, want) {
+			t.Errorf("it does not name %q:\n%s", want, command)
+		}
+	}
+}
