@@ -9,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/faults/agent"
@@ -61,7 +61,7 @@ func (r *run) endLoad() {
 // scan records what is left of the run.
 func (r *run) scan(ctx context.Context) {
 	scanners := []safety.Scanner{func(ctx context.Context) ([]string, error) { return residue(ctx, r.client, r.id) }}
-	if nodes, visible := r.Cluster.(nodesVisible); visible {
+	if nodes, reachable := r.Cluster.(nodesReachable); reachable {
 		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, nodes) })
 	}
 	left, err := safety.Scan(ctx, scanners...)
@@ -71,16 +71,17 @@ func (r *run) scan(ctx context.Context) {
 	r.tell(history.Residue{Items: append([]string{}, left...)})
 }
 
-// nodesVisible is a cluster whose nodes' networks can be looked at from here: it
-// gives the paths of their namespaces, by node. A node that is down has none.
-type nodesVisible interface {
-	NodeNetworks(ctx context.Context) (map[string]string, error)
+// nodesReachable is a cluster that can run the cutover program in the network of
+// each of its nodes. It gives what was printed, by node; a node that is down has
+// printed nothing.
+type nodesReachable interface {
+	OnNodes(ctx context.Context, arguments ...string) (map[string]string, error)
 }
 
 // nodeResidue lists what is on the nodes for faults that no object asks for. Other
 // runs may have faults of their own there, and one that was injected while we
 // looked is known to the second look.
-func nodeResidue(ctx context.Context, c client.Client, nodes nodesVisible) ([]string, error) {
+func nodeResidue(ctx context.Context, c client.Client, nodes nodesReachable) ([]string, error) {
 	left, err := orphansOnNodes(ctx, c, nodes)
 	if err != nil || len(left) == 0 {
 		return nil, err
@@ -88,27 +89,23 @@ func nodeResidue(ctx context.Context, c client.Client, nodes nodesVisible) ([]st
 	return orphansOnNodes(ctx, c, nodes)
 }
 
-func orphansOnNodes(ctx context.Context, c client.Client, nodes nodesVisible) ([]string, error) {
+func orphansOnNodes(ctx context.Context, c client.Client, nodes nodesReachable) ([]string, error) {
 	var objects chaosv1alpha1.NetworkChaosList
 	if err := c.List(ctx, &objects); err != nil {
 		return nil, fmt.Errorf("list the living faults: %w", err)
 	}
-	var living []types.UID
+	look := []string{agent.ResidueCommand}
 	for _, object := range objects.Items {
-		living = append(living, object.UID)
+		look = append(look, string(object.UID))
 	}
-	networks, err := nodes.NodeNetworks(ctx)
+	printed, err := nodes.OnNodes(ctx, look...)
 	if err != nil {
-		return nil, fmt.Errorf("find the nodes' networks: %w", err)
+		return nil, fmt.Errorf("look at the nodes' networks: %w", err)
 	}
 	var left []string
-	for _, node := range slices.Sorted(maps.Keys(networks)) {
-		found, err := agent.Residue(networks[node], living)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", node, err)
-		}
-		for _, item := range found {
-			left = append(left, node+": "+item)
+	for _, node := range slices.Sorted(maps.Keys(printed)) {
+		for item := range strings.Lines(printed[node]) {
+			left = append(left, node+": "+strings.TrimSpace(item))
 		}
 	}
 	return left, nil

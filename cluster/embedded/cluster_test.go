@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -73,6 +74,10 @@ func upAndDown(ctx context.Context, t *testing.T, binary string) {
 		t.Errorf("dial the node from inside: %v", err)
 	} else if err := conn.Close(); err != nil {
 		t.Error(err)
+	}
+	// The program can look at each node's network from within.
+	if printed, err := c.OnNodes(ctx, "agent-residue"); err != nil || !maps.Equal(printed, map[string]string{"node-0": ""}) {
+		t.Errorf("on the nodes: %q, %v", printed, err)
 	}
 	// Nobody is let in without credentials.
 	anonymous := c.REST()

@@ -2,54 +2,105 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
-	"runtime"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// dialInside opens a TCP connection from inside a network namespace. The address
-// is literal: there is no resolver in there to ask.
-func dialInside(ctx context.Context, namespace, address string) (net.Conn, error) {
-	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
-		return nil, err
-	}
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		// A thread that could not step back is never unlocked: it ends with its
-		// goroutine and nobody else runs in the wrong network.
-		runtime.LockOSThread()
-		conn, back, err := dialFromThread(ctx, namespace, address)
-		if back {
-			runtime.UnlockOSThread()
+// A socket belongs to the network namespace of the process that made it, whoever
+// connects it. So the supervisor hands out sockets of the cluster's network, and a
+// dial is an ordinary one of this process but for the socket that it is done with:
+// nobody waits for another's dial, and errors, deadlines and cancellation are those
+// of package net.
+
+// handOutSockets gives everyone who connects a TCP socket of the network that this
+// process is in, until the listener is closed. Nothing in here ever waits.
+func handOutSockets(listener *net.UnixListener) error {
+	for {
+		conn, err := listener.AcceptUnix()
+		if err != nil {
+			return err
 		}
-		done <- result{conn, err}
-	}()
-	r := <-done
-	return r.conn, r.err
+		if err := sendSocket(conn); err != nil {
+			fmt.Fprintln(os.Stderr, "supervisor: hand out a socket:", err)
+		}
+		conn.Close()
+	}
 }
 
-func dialFromThread(ctx context.Context, namespace, address string) (conn net.Conn, back bool, err error) {
-	home, err := os.Open("/proc/thread-self/ns/net")
+func sendSocket(conn *net.UnixConn) error {
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return nil, true, err
+		return os.NewSyscallError("socket", err)
 	}
-	defer home.Close()
-	inside, err := os.Open(namespace)
+	defer unix.Close(socket)
+	if _, _, err := conn.WriteMsgUnix([]byte{0}, unix.UnixRights(socket), nil); err != nil && !errors.Is(err, unix.EPIPE) {
+		return err // who has gone away meanwhile is no error
+	}
+	return nil
+}
+
+// dialInside opens a TCP connection with a socket from inside. The address is
+// literal: a name would be looked up out here.
+func dialInside(ctx context.Context, handout, address string) (net.Conn, error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return nil, fmt.Errorf("dial into a cluster by ip:port: %w", err)
+	}
+	socket, err := fetchSocket(ctx, handout)
 	if err != nil {
-		return nil, true, fmt.Errorf("the cluster's network is gone: %w", err)
+		return nil, err
 	}
-	defer inside.Close()
-	if err := unix.Setns(int(inside.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, true, fmt.Errorf("enter the cluster's network: %w", err)
-	}
+	defer unix.Close(socket)
+	dialer := net.Dialer{Control: func(_, _ string, made syscall.RawConn) error {
+		var replaced error
+		err := made.Control(func(fd uintptr) { replaced = unix.Dup3(socket, int(fd), unix.O_CLOEXEC) })
+		return errors.Join(err, os.NewSyscallError("dup3", replaced))
+	}}
+	return dialer.DialContext(ctx, "tcp4", address)
+}
+
+// fetchSocket gets a socket from the supervisor. Errors of this exchange are not
+// wrapped: a dead supervisor refuses too, and callers read a refusal as a pod's.
+func fetchSocket(ctx context.Context, handout string) (int, error) {
 	var dialer net.Dialer
-	conn, err = dialer.DialContext(ctx, "tcp", address)
-	return conn, unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil, err
+	conn, err := dialer.DialContext(ctx, "unix", handout)
+	if err != nil && ctx.Err() != nil {
+		return -1, ctx.Err()
+	}
+	if err != nil {
+		return -1, fmt.Errorf("the cluster's network cannot be reached: %v", err) //nolint:errorlint // see above
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	rights := make([]byte, unix.CmsgSpace(4)) // one descriptor
+	_, n, _, _, err := conn.(*net.UnixConn).ReadMsgUnix(make([]byte, 1), rights)
+	if err != nil && ctx.Err() != nil {
+		return -1, ctx.Err()
+	}
+	if err != nil {
+		return -1, fmt.Errorf("the cluster's network gave no socket: %v", err) //nolint:errorlint // see above
+	}
+	return onlyDescriptor(rights[:n])
+}
+
+func onlyDescriptor(rights []byte) (int, error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		return -1, err
+	}
+	if len(messages) != 1 {
+		return -1, fmt.Errorf("the cluster's network sent %d messages where one socket was due", len(messages))
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return -1, fmt.Errorf("the cluster's network sent %d sockets instead of one: %w", len(fds), err)
+	}
+	return fds[0], nil
 }

@@ -269,32 +269,49 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
 }
 
-// Dial implements cluster.Cluster. The connection is opened inside the cluster's
-// network namespace and usable from anywhere: a socket belongs to the namespace of
-// the thread that made it.
+// Dial implements cluster.Cluster. The connection is of the cluster's network and
+// usable from anywhere.
 func (c *Cluster) Dial(ctx context.Context, address string) (net.Conn, error) {
 	if !c.spec.Sandbox.alive() {
 		return nil, fmt.Errorf("cluster %s has died", c.Name())
 	}
-	return dialInside(ctx, c.network(), address)
+	return dialInside(ctx, c.state.sockets(), address)
 }
 
-// NodeNetworks are the paths of the network namespaces of the nodes that run, by
-// node, for looking at what is left of faults in them.
-func (c *Cluster) NodeNetworks(ctx context.Context) (map[string]string, error) {
+// OnNodes runs the cutover program once in the network of every node that runs and
+// returns what each printed, by node. The network is all that it shares with the
+// node.
+func (c *Cluster) OnNodes(ctx context.Context, arguments ...string) (map[string]string, error) {
 	r, err := c.state.command(ctx, order{Do: orderList})
 	if err != nil {
 		return nil, err
 	}
-	networks := map[string]string{node(0).name(): c.network()}
+	networks := map[string]string{node(0).name(): fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID)}
 	for name, first := range r.Running {
 		networks[name] = fmt.Sprintf("/proc/%d/root/proc/%d/ns/net", c.spec.Sandbox.PID, first)
 	}
-	return networks, nil
+	printed := map[string]string{}
+	for name, network := range networks {
+		if printed[name], err = c.runIn(ctx, network, arguments); err != nil {
+			return nil, fmt.Errorf("run cutover %s in the network of %s of cluster %s: %w", arguments[0], name, c.Name(), err)
+		}
+	}
+	return printed, nil
 }
 
-// network is the path of the sandbox's network namespace, which reaches everything.
-func (c *Cluster) network() string { return fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID) }
+// runIn leaves entering to nsenter: a process of several threads, as this one is,
+// cannot do it for all of them.
+func (c *Cluster) runIn(ctx context.Context, network string, arguments []string) (string, error) {
+	enter := []string{"--net=" + network, "--", c.spec.Executable}
+	command := exec.CommandContext(ctx, "nsenter", append(enter, arguments...)...)
+	var said strings.Builder
+	command.Stderr = &said
+	printed, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("%w (nsenter is part of util-linux)\n%s", err, said.String())
+	}
+	return string(printed), nil
+}
 
 // LoadImage implements cluster.Cluster. An image is loaded once.
 func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image) error {

@@ -31,6 +31,7 @@ func (s state) pki(file string) string  { return s.path("pki", file) }
 func (s state) log(name string) string  { return s.path("logs", name+".log") }
 func (s state) kubeconfig() string      { return s.path("kubeconfig") }
 func (s state) containerd() string      { return s.path("run", "containerd.sock") }
+func (s state) sockets() string         { return s.path("run", "sockets.sock") }
 
 // node is the folder of one node. It has the layout of the cluster's own, which is
 // node 0's too, without what only the control plane needs. A further node sees it

@@ -17,8 +17,8 @@ import (
 
 // RunSupervisor starts the components of a node, and restarts one that ends (a
 // fault may well kill it). On node 0 it also starts the further nodes, takes
-// orders about them, and carries connections from the host's loopback to the API
-// server.
+// orders about them, carries connections from the host's loopback to the API server,
+// and hands out sockets of the cluster's network.
 func RunSupervisor(ctx context.Context, name string) error {
 	n, err := parseNode(name, MaxNodes)
 	if err != nil {
@@ -30,6 +30,11 @@ func RunSupervisor(ctx context.Context, name string) error {
 			return err
 		}
 		go forward(listener, "127.0.0.1:6443")
+		sockets, err := net.ListenUnix("unix", &net.UnixAddr{Name: state(insideState).sockets(), Net: "unix"})
+		if err != nil {
+			return err
+		}
+		go func() { fmt.Fprintln(os.Stderr, "supervisor: no more sockets:", handOutSockets(sockets)) }()
 		if err := startFleet(); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"github.com/cutover-dev/cutover/experiment"
@@ -34,6 +35,21 @@ func agentCommand() *cobra.Command {
 func agentExpireCommand() *cobra.Command {
 	return &cobra.Command{Use: agent.ExpireCommand, Hidden: true, RunE: func(c *cobra.Command, args []string) error {
 		return agent.Expire(c.Context(), args)
+	}}
+}
+
+// agentResidueCommand is run in a node's network, to see what faults left there.
+func agentResidueCommand() *cobra.Command {
+	return &cobra.Command{Use: agent.ResidueCommand + " [UID...]", Hidden: true, RunE: func(c *cobra.Command, args []string) error {
+		living := make([]types.UID, len(args))
+		for i, uid := range args {
+			living[i] = types.UID(uid)
+		}
+		left, err := agent.Residue(living)
+		for _, item := range left {
+			fmt.Fprintln(c.OutOrStdout(), item)
+		}
+		return err
 	}}
 }
 

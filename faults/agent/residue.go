@@ -2,26 +2,24 @@ package agent
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/google/nftables"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Residue lists the queues' rules that stand on a node for faults that no living
-// object asks for. namespace is the path of the node's network namespace.
-func Residue(namespace string, living []types.UID) ([]string, error) {
-	file, err := os.Open(namespace)
-	if err != nil {
-		return nil, fmt.Errorf("look at the node's network: %w", err)
-	}
-	defer file.Close()
-	t := table{netns: int(file.Fd())}
-	conn, err := t.conn()
+// ResidueCommand is the command of the cutover program that prints [Residue], a
+// line each. Its arguments are the living objects. It is run in a node's network.
+const ResidueCommand = "agent-residue"
+
+// Residue lists the queues' rules that stand in this process's network, a node's,
+// for faults that no living object asks for.
+func Residue(living []types.UID) ([]string, error) {
+	var here table
+	conn, err := here.conn()
 	if err != nil {
 		return nil, err
 	}
-	if there, err := t.exists(conn); !there || err != nil {
+	if there, err := here.exists(conn); !there || err != nil {
 		return nil, err
 	}
 	sets, err := conn.GetSets(&nftables.Table{Name: tableName, Family: nftables.TableFamilyIPv4})

@@ -22,7 +22,7 @@ const tableName = "cutover_delay"
 // network interfaces, whose members the kernel itself forgets at their time, and
 // a rule that queues what comes in by them. With nobody at the queue the rule
 // lets everything through.
-type table struct{ netns int }
+type table struct{ netns int } // descriptor of the network namespace; 0 for this process's
 
 func (t table) conn() (*nftables.Conn, error) {
 	conn, err := nftables.New(nftables.WithNetNSFd(t.netns))
