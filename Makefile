@@ -12,11 +12,11 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e test check clean deps components
+.PHONY: help build e2e test check clean deps components bench-cluster
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  CLUSTER=$(CLUSTER) chooses the provider, LABELS='smoke && canary' the scenarios (Ginkgo label filter)"
 
 build: ## build bin/cutover
@@ -41,6 +41,9 @@ e2e: components ## release real applications on a real cluster and judge them
 test: components ## unit tests with the race detector, and the tests that need root or a cluster
 	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v /suites)
 	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/...
+
+bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
+	$(GO) run ./bench/cluster -cutover bin/cutover -out $(ARTIFACTS)/bench-cluster.json
 
 check: deps ## vet, lint, import table, formatting
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -208,9 +210,9 @@ func strays(name string, list []hierarchy) []string {
 	return found
 }
 
-// killMembers ends every process in the cgroups and below. They can only be the
-// cluster's: nobody else is put there.
-func killMembers(dirs []string) error {
+// members lists the processes in the cgroups and below, each once.
+func members(dirs []string) ([]int, error) {
+	seen := map[int]bool{}
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.Name() != "cgroup.procs" {
@@ -221,18 +223,32 @@ func killMembers(dirs []string) error {
 				return ignoreGone(err)
 			}
 			for _, line := range strings.Fields(string(data)) {
-				pid, err := strconv.Atoi(line)
-				if err != nil || pid == os.Getpid() {
-					continue
-				}
-				if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-					return fmt.Errorf("kill process %d of %s: %w", pid, dir, err)
+				if pid, err := strconv.Atoi(line); err == nil && pid != 0 { // 0 is one that cannot be seen from here
+					seen[pid] = true
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return err
+			return nil, err
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), nil
+}
+
+// killMembers ends every process in the cgroups and below. They can only be the
+// cluster's: nobody else is put there.
+func killMembers(dirs []string) error {
+	pids, err := members(dirs)
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if pid == os.Getpid() {
+			continue
+		}
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("kill process %d of %s: %w", pid, strings.Join(dirs, ", "), err)
 		}
 	}
 	return nil

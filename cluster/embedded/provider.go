@@ -42,7 +42,23 @@ type Options struct {
 	// Executable is the cutover program, which the cluster's own processes run;
 	// this program if empty.
 	Executable string
+	// Reached is told of each phase of the start when it is over. Phases that run
+	// side by side tell it from goroutines of their own. May be nil.
+	Reached func(Phase)
 }
+
+// Phase is a part of a start, named by what is true when it is over.
+type Phase string
+
+// The phases of a start. Images are loaded while the nodes are awaited.
+const (
+	ComponentsChecked Phase = "components checked"
+	StateWritten      Phase = "keys and configuration written"
+	SandboxLaunched   Phase = "sandbox launched"
+	NodesReady        Phase = "nodes Ready"
+	ImagesLoaded      Phase = "images loaded"
+	DNSDeployed       Phase = "CoreDNS deployed"
+)
 
 // Cluster is a running embedded cluster.
 type Cluster struct {
@@ -81,10 +97,14 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := requirePrograms(sandboxPath); err != nil {
 		return nil, err
 	}
+	if o.Reached == nil {
+		o.Reached = func(Phase) {}
+	}
 	programs, err := EnsureComponents(ctx, o.Out)
 	if err != nil {
 		return nil, err
 	}
+	o.Reached(ComponentsChecked)
 	if o.Executable == "" {
 		if o.Executable, err = os.Executable(); err != nil {
 			return nil, err
@@ -106,13 +126,18 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := prepare(s, spec{Name: o.Name, Nodes: o.Nodes, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
 		return nil, err
 	}
+	o.Reached(StateWritten)
 	if c.owner, err = startJanitor(ctx, s, o.Owned); err != nil {
+		return nil, err
+	}
+	o.Reached(SandboxLaunched)
+	if err := s.publish(); err != nil {
 		return nil, err
 	}
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
-	return c, c.awaitUsable(ctx)
+	return c, c.awaitUsable(ctx, o.Reached)
 }
 
 func freshName() (string, error) {
@@ -134,13 +159,23 @@ func prepare(s state, sp spec) error {
 	return s.write(sp)
 }
 
+// publish writes the kubeconfig for people and programs outside. It is written once,
+// as a whole: whoever attaches may be reading it.
+func (s state) publish() error {
+	sp, err := s.read()
+	if err != nil {
+		return err
+	}
+	aside := s.path(".kubeconfig")
+	if err := s.writeKubeconfig(aside, fmt.Sprintf("https://127.0.0.1:%d", sp.Port), "admin"); err != nil {
+		return err
+	}
+	return os.Rename(aside, s.kubeconfig())
+}
+
 // connect reads how to reach the cluster.
 func (c *Cluster) connect() (err error) {
 	if c.spec, err = c.state.read(); err != nil {
-		return err
-	}
-	server := fmt.Sprintf("https://127.0.0.1:%d", c.spec.Port)
-	if err := c.state.writeKubeconfig(c.state.kubeconfig(), server, "admin"); err != nil {
 		return err
 	}
 	if c.rest, err = clientcmd.BuildConfigFromFlags("", c.state.kubeconfig()); err != nil {
@@ -153,23 +188,37 @@ func (c *Cluster) connect() (err error) {
 
 // awaitUsable waits for the API and the nodes, and meanwhile loads what the first
 // pods need.
-func (c *Cluster) awaitUsable(ctx context.Context) error {
+func (c *Cluster) awaitUsable(ctx context.Context, reached func(Phase)) error {
 	client, err := kubernetes.NewForConfig(c.rest)
 	if err != nil {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.awaitNodes(groupCtx, client) })
+	group.Go(func() error {
+		if err := c.awaitNodes(groupCtx, client); err != nil {
+			return err
+		}
+		reached(NodesReady)
+		return nil
+	})
 	group.Go(func() error {
 		if err := c.loadOwn(groupCtx, "pause", pauseImage); err != nil {
 			return err
 		}
-		return c.loadOwn(groupCtx, "coredns", corednsImage)
+		if err := c.loadOwn(groupCtx, "coredns", corednsImage); err != nil {
+			return err
+		}
+		reached(ImagesLoaded)
+		return nil
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return installDNS(ctx, client)
+	if err := installDNS(ctx, client); err != nil {
+		return err
+	}
+	reached(DNSDeployed)
+	return nil
 }
 
 func (c *Cluster) awaitNodes(ctx context.Context, client kubernetes.Interface) error {
@@ -311,6 +360,13 @@ func (c *Cluster) runIn(ctx context.Context, network string, arguments []string)
 		return "", fmt.Errorf("%w (nsenter is part of util-linux)\n%s", err, said.String())
 	}
 	return string(printed), nil
+}
+
+// Processes lists every process of the cluster, as this machine numbers them: those
+// in its cgroups, and its janitor, which stays outside.
+func (c *Cluster) Processes() ([]int, error) {
+	pids, err := members(c.spec.Cgroups)
+	return append(pids, c.spec.Janitor.PID), err
 }
 
 // LoadImage implements cluster.Cluster. An image is loaded once.

@@ -44,15 +44,22 @@ func nodesFlag(c *cobra.Command) *int {
 func clusterUp() *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
 	name, nodes := nameFlag(c), nodesFlag(c)
+	phases := c.Flags().Bool("phases", false, "say on standard error when each phase of the start is over")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		began := time.Now()
+		reached := func(phase embedded.Phase) {
+			if *phases {
+				fmt.Fprintf(c.ErrOrStderr(), "phase      %5.2f s  %s\n", time.Since(began).Seconds(), phase)
+			}
+		}
 		if err := embedded.CheckNodes(*nodes); err != nil {
 			return usageError{err}
 		}
 		if _, err := clean(c.Context(), c.OutOrStdout()); err != nil {
 			return err
 		}
-		began := time.Now()
-		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Nodes: *nodes, Out: c.ErrOrStderr()})
+		reached("leftovers removed")
+		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Nodes: *nodes, Out: c.ErrOrStderr(), Reached: reached})
 		if err != nil {
 			return err
 		}
