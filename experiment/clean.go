@@ -17,14 +17,17 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/safety"
 )
 
-// LedgerDir is where the ledgers of all runs of this machine are. It is one fixed
-// place, so that a clean-up finds them whatever HOME the run had.
-const LedgerDir = "/var/lib/cutover/ledgers"
+// ledgerDir is where the ledgers of all runs of this user are.
+func ledgerDir() (string, error) {
+	dir, err := cluster.StateDir()
+	return filepath.Join(dir, "ledgers"), err
+}
 
 const kindNamespace = "namespace"
 
@@ -99,18 +102,22 @@ func residue(ctx context.Context, c client.Client, run string) ([]string, error)
 // then what carries the label of a run that nobody performs any more. Each thing
 // it did is told in a line. Living runs are left alone.
 func Clean(ctx context.Context, tell func(string)) error {
+	dir, err := ledgerDir()
+	if err != nil {
+		return err
+	}
 	clusters, err := embedded.Clean()
 	failed := []error{err}
 	for _, name := range clusters {
 		tell("removed what was left of cluster " + name)
 	}
-	dead, err := safety.Dead(LedgerDir)
+	dead, err := safety.Dead(dir)
 	failed = append(failed, err)
 	for _, ledger := range dead {
 		failed = append(failed, cleanRun(ctx, ledger, tell))
 	}
-	failed = append(failed, sweepNamespaces(ctx, tell))
-	removeEmpty(LedgerDir)
+	failed = append(failed, sweepNamespaces(ctx, dir, tell))
+	removeEmpty(dir)
 	return errors.Join(failed...)
 }
 
@@ -158,7 +165,7 @@ func gone() safety.Undoers {
 
 // sweepNamespaces deletes the run-labelled namespaces of every living cluster
 // whose runs have no ledger: neither living nor dead.
-func sweepNamespaces(ctx context.Context, tell func(string)) error {
+func sweepNamespaces(ctx context.Context, ledgers string, tell func(string)) error {
 	list, err := embedded.List()
 	if err != nil {
 		return err
@@ -177,19 +184,19 @@ func sweepNamespaces(ctx context.Context, tell func(string)) error {
 			failed = append(failed, err)
 			continue
 		}
-		failed = append(failed, sweepCluster(ctx, c, info.Name, tell))
+		failed = append(failed, sweepCluster(ctx, c, info.Name, ledgers, tell))
 	}
 	return errors.Join(failed...)
 }
 
-func sweepCluster(ctx context.Context, c client.Client, name string, tell func(string)) error {
+func sweepCluster(ctx context.Context, c client.Client, name, ledgers string, tell func(string)) error {
 	var namespaces corev1.NamespaceList
 	if err := c.List(ctx, &namespaces, client.HasLabels{faults.RunLabel}); err != nil {
 		return fmt.Errorf("cluster %s: %w", name, err)
 	}
 	for _, namespace := range namespaces.Items {
 		run := namespace.Labels[faults.RunLabel]
-		if _, err := os.Stat(filepath.Join(LedgerDir, run+".ndjson")); err == nil {
+		if _, err := os.Stat(filepath.Join(ledgers, run+".ndjson")); err == nil {
 			continue
 		}
 		if err := errors.Join(faults.Sweep(ctx, c, run), deleteNamespace(ctx, c, namespace.Name)); err != nil {
@@ -198,12 +205,6 @@ func sweepCluster(ctx context.Context, c client.Client, name string, tell func(s
 		tell(fmt.Sprintf("deleted namespace %s of a dead run in cluster %s", namespace.Name, name))
 	}
 	return nil
-}
-
-func closeLedger(ledger *safety.Ledger) error {
-	err := ledger.Close()
-	removeEmpty(LedgerDir)
-	return err
 }
 
 // removeEmpty removes the folder, and the one above it, if nothing is in them.

@@ -45,7 +45,13 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 	undoing := r.ledger.Replay(ctx, nil)
 	r.scan(ctx)
 	r.tell(history.RunEnded{Interrupted: interrupted})
-	return r.judge(errors.Join(undoing, closeLedger(r.ledger)))
+	return r.judge(errors.Join(undoing, r.closeLedger()))
+}
+
+func (r *run) closeLedger() error {
+	err := r.ledger.Close()
+	removeEmpty(r.ledgers)
+	return err
 }
 
 func (r *run) endLoad() {

@@ -51,6 +51,7 @@ type run struct {
 	namespace string
 	clock     history.Clock
 	record    *history.Recorder
+	ledgers   string // folder of this user's
 	ledger    *safety.Ledger
 	client    client.WithWatch
 	pods      *release.Pods
@@ -91,8 +92,11 @@ func open(ctx context.Context, scenario scenarios.Scenario, o Options) (_ *run, 
 	if o.Observe != nil {
 		o.Observe(r.record)
 	}
+	if r.ledgers, err = ledgerDir(); err != nil {
+		return nil, err
+	}
 	header := safety.Header{RunID: r.id, Provider: o.Cluster.Provider(), Cluster: o.Cluster.Name(), Kubeconfig: o.Cluster.Kubeconfig(), Namespace: r.namespace}
-	if r.ledger, err = safety.OpenLedger(LedgerDir, r.id, header, undoers(r.client)); err != nil {
+	if r.ledger, err = safety.OpenLedger(r.ledgers, r.id, header, undoers(r.client)); err != nil {
 		return nil, err
 	}
 	r.ledger.Report(r.record, r.clock)

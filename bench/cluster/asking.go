@@ -37,7 +37,7 @@ func awaitAPI(ctx context.Context, config *rest.Config) (time.Time, error) {
 // awaitEtcd returns when the cluster's etcd has answered that it is healthy. It is
 // asked inside the cluster's network, with the API server's certificate.
 func awaitEtcd(ctx context.Context, c *embedded.Cluster) (time.Time, error) {
-	pki := filepath.Join(embedded.StateRoot, c.Name(), "pki")
+	pki := filepath.Join(filepath.Dir(c.Kubeconfig()), "pki")
 	certificate, err := tls.LoadX509KeyPair(filepath.Join(pki, "etcd-client.crt"), filepath.Join(pki, "etcd-client.key"))
 	if err != nil {
 		return time.Time{}, err

@@ -48,7 +48,7 @@ func startJanitor(ctx context.Context, s state, owned bool) (owner io.Closer, er
 		return nil, err
 	}
 	// The janitor must outlive this process: no context may end it.
-	janitor := exec.Command(sp.Executable, "cluster", "janitor", s.name()) //nolint:noctx // see above
+	janitor := exec.Command(sp.Executable, "cluster", "janitor", string(s)) //nolint:noctx // see above
 	janitor.Stdout, janitor.Stderr = log, log
 	janitor.Dir = "/"
 	janitor.ExtraFiles = []*os.File{ownerRead, readyWrite}
@@ -90,8 +90,9 @@ func orElse(text, otherwise string) string {
 
 // RunJanitor is the janitor process: it holds a cluster from outside until the
 // sandbox ends, is told to end, or loses its owner, and then removes what is left.
-func RunJanitor(name string) error {
-	s := stateOf(name)
+// The cluster is named by its folder: whose it is is not to be found out again.
+func RunJanitor(folder string) error {
+	s := state(folder)
 	ready := os.NewFile(readyFD, "ready")
 	sp, err := s.read()
 	if err != nil {
@@ -171,7 +172,7 @@ func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 		return nil, nil, err
 	}
 	defer held.Close()
-	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", s.name()) //nolint:noctx // ended by RunJanitor, which is bound to no context
+	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", string(s)) //nolint:noctx // ended by RunJanitor, which is bound to no context
 	sandbox.Stdout, sandbox.Stderr = os.Stderr, os.Stderr
 	sandbox.Dir = "/"
 	sandbox.Env = []string{"PATH=" + insidePrograms + ":" + sandboxPath, "HOME=/tmp"}

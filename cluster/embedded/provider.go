@@ -110,7 +110,10 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
-	s := stateOf(o.Name)
+	s, err := stateOf(o.Name)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.create(o.Nodes); err != nil {
 		return nil, err
 	}
@@ -282,7 +285,10 @@ func Attach(name string) (*Cluster, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	s := stateOf(name)
+	s, err := stateOf(name)
+	if err != nil {
+		return nil, err
+	}
 	sp, err := s.read()
 	if err != nil {
 		return nil, fmt.Errorf("no cluster named %s; `cutover cluster list` shows those that run, `cutover cluster up --name %s` starts it: %w", name, name, err)
@@ -449,7 +455,10 @@ func Down(ctx context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	s := stateOf(name)
+	s, err := stateOf(name)
+	if err != nil {
+		return err
+	}
 	if _, err := os.Stat(string(s)); err != nil {
 		return fmt.Errorf("no cluster named %s; `cutover cluster list` shows them: %w", name, err)
 	}

@@ -18,8 +18,8 @@ import (
 // the host name, starts the supervisor, and then only collects the orphans of its
 // process namespace. It ends, and with it everything inside, when the supervisor
 // or the janitor does.
-func RunSandbox(name string) error {
-	s := stateOf(name)
+func RunSandbox(folder string) error {
+	s := state(folder)
 	sp, err := s.read()
 	if err != nil {
 		return err

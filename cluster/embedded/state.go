@@ -13,17 +13,25 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-)
 
-// StateRoot holds a folder for each cluster. It is one fixed place, so that a
-// clean-up finds what a killed run left, whatever HOME it was started with; the
-// last cluster to go takes it along.
-const StateRoot = "/var/lib/cutover/clusters"
+	"github.com/cutover-dev/cutover/cluster"
+)
 
 // state is the folder of one cluster. Everything that the cluster writes is in it.
 type state string
 
-func stateOf(name string) state { return state(filepath.Join(StateRoot, name)) }
+// stateOf is the folder of this user's cluster of that name.
+func stateOf(name string) (state, error) {
+	root, err := stateRoot()
+	return state(filepath.Join(root, name)), err
+}
+
+// stateRoot holds a folder for each cluster of this user. The last one to go takes
+// it along.
+func stateRoot() (string, error) {
+	dir, err := cluster.StateDir()
+	return filepath.Join(dir, "clusters"), err
+}
 
 func (s state) name() string            { return filepath.Base(string(s)) }
 func (s state) path(p ...string) string { return filepath.Join(append([]string{string(s)}, p...)...) }
@@ -137,7 +145,7 @@ func checkName(name string) error {
 
 // create makes the folder of a new cluster. It fails if there is one of that name.
 func (s state) create(nodes int) error {
-	if err := os.MkdirAll(StateRoot, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(string(s)), 0o700); err != nil {
 		return err
 	}
 	if err := os.Mkdir(string(s), 0o700); err != nil {
@@ -167,13 +175,18 @@ func (s state) remove() error {
 		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
 	}
 	// Neither goes while others live in it.
-	_, _ = os.Remove(StateRoot), os.Remove(filepath.Dir(StateRoot))
+	root := filepath.Dir(string(s))
+	_, _ = os.Remove(root), os.Remove(filepath.Dir(root))
 	return nil
 }
 
 // states lists the clusters that have a folder, living or not.
 func states() ([]state, error) {
-	entries, err := os.ReadDir(StateRoot)
+	root, err := stateRoot()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -182,7 +195,7 @@ func states() ([]state, error) {
 	}
 	var found []state
 	for _, entry := range entries {
-		found = append(found, stateOf(entry.Name()))
+		found = append(found, state(filepath.Join(root, entry.Name())))
 	}
 	sort.Slice(found, func(i, j int) bool { return found[i] < found[j] })
 	return found, nil

@@ -17,7 +17,7 @@ import (
 func clusterCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into embedded clusters"}
 	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents())
-	c.AddCommand(inner("janitor NAME", embedded.RunJanitor), inner("sandbox NAME", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
+	c.AddCommand(inner("janitor FOLDER", embedded.RunJanitor), inner("sandbox FOLDER", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
 	c.AddCommand(&cobra.Command{Use: "supervisor NODE", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return embedded.RunSupervisor(c.Context(), args[0])
 	}})
@@ -25,7 +25,7 @@ func clusterCommand() *cobra.Command {
 }
 
 // inner is a process of a cluster, not for people.
-func inner(use string, run func(name string) error) *cobra.Command {
+func inner(use string, run func(argument string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Hidden: true, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 		return run(args[0])
 	}}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/doctor"
 	"github.com/cutover-dev/cutover/cluster/embedded"
 )
@@ -21,9 +22,13 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			state, err := cluster.StateDir()
+			if err != nil {
+				return err
+			}
 			built, unusable := embedded.Built(c.Context())
 			lines := doctor.Check(c.Context(), doctor.Options{
-				Cache: filepath.Join(cache, "cutover"), State: embedded.StateRoot, Built: built, Unusable: unusable,
+				Cache: filepath.Join(cache, "cutover"), State: state, Built: built, Unusable: unusable,
 			})
 			if err := doctor.Render(c.OutOrStdout(), lines); err != nil {
 				return err
