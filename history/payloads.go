@@ -170,9 +170,12 @@ type Routed struct {
 
 // PodSeen is a change in a pod's life.
 type PodSeen struct {
-	Pod     string  `json:"pod"`
-	Version Version `json:"version"`
-	Phase   string  `json:"phase"` // starting, ready, unready, terminating, gone
+	Pod      string  `json:"pod"`
+	Version  Version `json:"version"`
+	Phase    string  `json:"phase"`              // starting, ready, unready, terminating, gone
+	Restarts int     `json:"restarts,omitempty"` // of its containers, so far
+	Killed   bool    `json:"killed,omitempty"`   // ended without its time to terminate, or by the node
+	Reason   string  `json:"reason,omitempty"`   // of the last restart or of the kill, where it is known
 }
 
 // ClusterEvent is a Kubernetes event in the run's namespace.

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -35,13 +36,23 @@ func (s *sink) Event(e history.Event) {
 
 func (s *sink) Request(history.Request) {}
 
-// lives tells the recorded life of each pod: "starting ready gone".
+// lives tells the recorded life of each pod: "starting ready gone killed (Evicted)".
 func (s *sink) lives() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lives := map[string]string{}
-	for _, seen := range history.All[history.PodSeen](s.events) {
-		lives[seen.Data.Pod] = strings.TrimSpace(lives[seen.Data.Pod] + " " + seen.Data.Phase)
+	for _, e := range history.All[history.PodSeen](s.events) {
+		life := lives[e.Data.Pod] + " " + e.Data.Phase
+		if e.Data.Restarts > 0 {
+			life += fmt.Sprintf(" restarts=%d", e.Data.Restarts)
+		}
+		if e.Data.Killed {
+			life += " killed"
+		}
+		if e.Data.Reason != "" {
+			life += " (" + e.Data.Reason + ")"
+		}
+		lives[e.Data.Pod] = strings.TrimSpace(life)
 	}
 	return lives
 }

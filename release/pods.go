@@ -33,10 +33,10 @@ type Pods struct {
 
 // podLife is what is known of one pod.
 type podLife struct {
-	name, hash, address string
-	born                time.Time
-	phase               string // as observed
-	told                string // as recorded last
+	hash, address string
+	born          time.Time
+	now           history.PodSeen // as observed; its version comes with the hash
+	told          history.PodSeen // as recorded last
 }
 
 // NewPods returns a Pods that has seen none.
@@ -86,7 +86,7 @@ func (p *Pods) Resolve(ip string) (v history.Version, pod string, ok bool) {
 		return history.Unattributed, "", false
 	}
 	v, ok = p.versions[owner.hash]
-	return v, owner.name, ok
+	return v, owner.now.Pod, ok
 }
 
 // Watch follows the pods of a namespace until ctx ends, across any number of lost
@@ -130,13 +130,13 @@ func (p *Pods) observe(object any, gone bool) {
 	defer p.mu.Unlock()
 	life, known := p.seen[pod.UID]
 	if !known {
-		life = &podLife{name: pod.Name, born: pod.CreationTimestamp.Time}
+		life = &podLife{born: pod.CreationTimestamp.Time}
 		p.seen[pod.UID] = life
 	}
 	life.hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-	life.phase = phaseOf(pod, life.phase)
+	life.now = stateOf(pod, life.now)
 	if gone {
-		life.phase = "gone"
+		life.now.Phase = "gone"
 	}
 	p.claim(life, pod.Status.PodIP)
 	p.tell(life)
@@ -154,37 +154,14 @@ func (p *Pods) claim(life *podLife, address string) {
 	}
 }
 
-// tell records the pod's phase if that is news and the pod is one of ours.
+// tell records the pod's state if that is news and the pod is one of ours.
 func (p *Pods) tell(life *podLife) {
 	v, ours := p.versions[life.hash]
-	if !ours || life.phase == life.told {
+	seen := life.now
+	seen.Version = v
+	if !ours || seen == life.told {
 		return
 	}
-	life.told = life.phase
-	p.sink.Event(history.NewEvent(p.clock.Now(), history.PodSeen{Pod: life.name, Version: v, Phase: life.phase}))
-}
-
-// phaseOf is the stage of a pod's life, as traffic sees it.
-func phaseOf(pod *corev1.Pod, before string) string {
-	switch {
-	case pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed:
-		return "gone"
-	case pod.DeletionTimestamp != nil:
-		return "terminating"
-	case isReady(pod):
-		return "ready"
-	case before == "ready" || before == "unready":
-		return "unready"
-	default:
-		return "starting"
-	}
-}
-
-func isReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	life.told = seen
+	p.sink.Event(history.NewEvent(p.clock.Now(), seen))
 }

@@ -11,28 +11,73 @@ import (
 	"github.com/cutover-dev/cutover/history"
 )
 
+// end is how the watch learns that a pod is gone.
+type end int
+
+const (
+	stays end = iota
+	seen
+	forcedAway
+	unseen
+)
+
 func TestPodLives(t *testing.T) {
 	plain := podOf("shop", "shop-1", "aaa", "10.0.0.1")
 	leaving := readyPod(plain, true)
 	leaving.DeletionTimestamp = &metav1.Time{Time: time.Now()}
 	failed := plain.DeepCopy()
 	failed.Status.Phase = corev1.PodFailed
+	placed := readyPod(plain, true)
+	placed.Spec.NodeName, placed.Spec.TerminationGracePeriodSeconds = "node", new(int64(30))
+	drained := placed.DeepCopy()
+	drained.DeletionTimestamp, drained.DeletionGracePeriodSeconds = leaving.DeletionTimestamp, new(int64(30))
+	forced := drained.DeepCopy()
+	forced.DeletionGracePeriodSeconds = new(int64(0))
+	unplaced := forced.DeepCopy()
+	unplaced.Spec.NodeName = ""
+	hasty := forced.DeepCopy()
+	hasty.Spec.TerminationGracePeriodSeconds = new(int64(0))
+	restarted := placed.DeepCopy()
+	restarted.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 1, LastTerminationState: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}}}}
+	thenKilled := restarted.DeepCopy()
+	thenKilled.DeletionTimestamp, thenKilled.DeletionGracePeriodSeconds = forced.DeletionTimestamp, forced.DeletionGracePeriodSeconds
+	evicted := placed.DeepCopy()
+	evicted.Status.Phase, evicted.Status.Reason = corev1.PodFailed, "Evicted"
 	for _, test := range []struct {
 		name   string
 		states []*corev1.Pod
-		gone   bool
+		gone   end
 		want   string
 	}{
 		// HAPPY PATH: what a drained pod goes through
-		{"whole life", []*corev1.Pod{plain, readyPod(plain, true), leaving}, true, "starting ready terminating gone"},
+		{"whole life", []*corev1.Pod{plain, readyPod(plain, true), leaving}, unseen, "starting ready terminating gone"},
 		// a probe that fails for a while
-		{"unready", []*corev1.Pod{readyPod(plain, true), readyPod(plain, false), readyPod(plain, true)}, false, "ready unready ready"},
+		{"unready", []*corev1.Pod{readyPod(plain, true), readyPod(plain, false), readyPod(plain, true)}, stays, "ready unready ready"},
 		// never ready is not the same as ready no more
-		{"slow start", []*corev1.Pod{plain, readyPod(plain, false)}, false, "starting"},
+		{"slow start", []*corev1.Pod{plain, readyPod(plain, false)}, stays, "starting"},
 		// a state seen twice is no news
-		{"repeated", []*corev1.Pod{readyPod(plain, true), readyPod(plain, true)}, false, "ready"},
+		{"repeated", []*corev1.Pod{readyPod(plain, true), readyPod(plain, true)}, stays, "ready"},
 		// an evicted pod stays as an object
-		{"failed", []*corev1.Pod{readyPod(plain, true), failed}, true, "ready gone"},
+		{"failed", []*corev1.Pod{readyPod(plain, true), failed}, unseen, "ready gone killed"},
+		// why it failed, where the kubelet says
+		{"evicted", []*corev1.Pod{placed, evicted}, seen, "ready gone killed (Evicted)"},
+		// a deletion with no grace, as the API server tells it
+		{"killed", []*corev1.Pod{placed, forced}, seen, "ready terminating killed (deleted without its grace period) gone killed (deleted without its grace period)"},
+		// the same in one event
+		{"killed at once", []*corev1.Pod{placed}, forcedAway, "ready gone killed (deleted without its grace period)"},
+		// negative control: the last word on a drained pod looks the same
+		{"drained", []*corev1.Pod{placed, drained, forced}, forcedAway, "ready terminating gone"},
+		// it has no grace to be denied: every rollout would be a massacre
+		{"no grace of its own", []*corev1.Pod{placed, hasty}, seen, "ready terminating gone"},
+		// the watch was down, so nobody saw whether it was given notice
+		{"end unseen", []*corev1.Pod{placed}, unseen, "ready gone"},
+		// deleted before a node had it
+		{"never placed", []*corev1.Pod{plain, unplaced}, seen, "starting terminating gone"},
+		// a restart within the same phase is news, once
+		{"restarted", []*corev1.Pod{placed, restarted, restarted}, stays, "ready ready restarts=1 (OOMKilled, exit code 137)"},
+		// what a kill is due to is not what an earlier restart was
+		{"restarted, then killed", []*corev1.Pod{restarted, thenKilled}, stays, "ready restarts=1 (OOMKilled, exit code 137) terminating restarts=1 killed (deleted without its grace period)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			events := &sink{}
@@ -41,7 +86,12 @@ func TestPodLives(t *testing.T) {
 			for _, state := range test.states {
 				pods.observe(state, false)
 			}
-			if test.gone {
+			switch test.gone {
+			case seen:
+				pods.observe(test.states[len(test.states)-1], true)
+			case forcedAway:
+				pods.observe(forced, true)
+			case unseen:
 				pods.observe(cache.DeletedFinalStateUnknown{Obj: test.states[0]}, true)
 			}
 			if got := events.lives()["shop-1"]; got != test.want {
