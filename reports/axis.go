@@ -72,33 +72,50 @@ func (a linear) y(v float64) px {
 
 // logarithmic maps latencies to pixels, upwards, a decade at a time.
 type logarithmic struct {
-	lo, hi time.Duration // powers of ten
-	y0, y1 px
+	decades int // above fastest
+	y0      px  // bottom edge
+	row     px  // height of one of the rows that a decade is cut into
 }
 
-// newLogarithmic spans whole decades around [least, most].
-func newLogarithmic(least, most time.Duration, y0, y1 px) logarithmic {
-	a := logarithmic{lo: 100 * time.Microsecond, hi: time.Millisecond, y0: y0, y1: y1}
-	for a.lo*10 <= least {
-		a.lo *= 10
+// fastest is the lower end of every axis of latencies, and rowsPerDecade how finely
+// a decade is cut: each row is a third longer than the one before.
+const (
+	fastest       = 100 * time.Microsecond
+	rowsPerDecade = 8
+)
+
+// decadesUpTo is how many decades above fastest hold a latency.
+func decadesUpTo(most time.Duration) int {
+	n := 1
+	for top := fastest * 10; top < most; top *= 10 {
+		n++
 	}
-	a.hi = a.lo * 10
-	for a.hi < most {
-		a.hi *= 10
-	}
-	return a
+	return n
 }
+
+// rowOf is the row of a latency, from the bottom; what lies outside counts in the
+// row at the edge.
+func rowOf(d time.Duration, decades int) int {
+	if d <= fastest {
+		return 0
+	}
+	// The rounding of Log10 must not move a whole power of ten into the row below.
+	row := int(math.Log10(float64(d)/float64(fastest))*rowsPerDecade + 1e-9)
+	return min(row, decades*rowsPerDecade-1)
+}
+
+func (a logarithmic) top() px { return a.y0 - px(a.decades*rowsPerDecade)*a.row }
 
 func (a logarithmic) y(d time.Duration) px {
-	d = min(max(d, a.lo), a.hi)
-	return a.y0 - (a.y0-a.y1)*px(math.Log(float64(d)/float64(a.lo))/math.Log(float64(a.hi)/float64(a.lo)))
+	d = max(d, fastest)
+	return max(a.y0-px(math.Log10(float64(d)/float64(fastest))*rowsPerDecade)*a.row, a.top())
 }
 
-// decades are the latencies with a label.
-func (a logarithmic) decades() []time.Duration {
-	var at []time.Duration
-	for d := a.lo; d <= a.hi; d *= 10 {
-		at = append(at, d)
+// labels are the latencies with a label: the ends of decades.
+func (a logarithmic) labels() []time.Duration {
+	at := []time.Duration{fastest}
+	for range a.decades {
+		at = append(at, at[len(at)-1]*10)
 	}
 	return at
 }

@@ -21,7 +21,6 @@ type bin struct {
 	from               history.Micros
 	good, slow, failed int
 	by                 map[history.Version]int
-	latency            map[history.Version]spread
 }
 
 func (b bin) n() int { return b.good + b.slow + b.failed }
@@ -43,29 +42,30 @@ func versionName(v history.Version) string {
 	return string(v)
 }
 
-// maxBins bounds the page; binWidths are tried from the finest.
-const maxBins = 1200
+// maxBins bounds the page: the plot has about a pixel for each. binWidths are tried
+// from the finest.
+const maxBins = 900
 
 var binWidths = []time.Duration{
 	250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second,
 	10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
 }
 
-func binWidth(length time.Duration) time.Duration {
+// binWidth is the finest width that cuts a length of time into no more than most bins.
+func binWidth(length time.Duration, most int) time.Duration {
 	for _, w := range binWidths {
-		if length <= maxBins*w {
+		if length <= time.Duration(most)*w {
 			return w
 		}
 	}
-	return length/maxBins + 1
+	return length/time.Duration(most) + 1
 }
 
 func newTimeline(rec record) timeline {
 	from, to := extent(rec)
-	t := timeline{from: from, to: to, width: binWidth(to.Sub(from))}
-	latencies := map[int]map[history.Version][]time.Duration{}
+	t := timeline{from: from, to: to, width: binWidth(to.Sub(from), maxBins)}
 	for at := from; at < to; at = at.After(t.width) {
-		t.bins = append(t.bins, bin{from: at, by: map[history.Version]int{}, latency: map[history.Version]spread{}})
+		t.bins = append(t.bins, bin{from: at, by: map[history.Version]int{}})
 	}
 	for _, q := range rec.h.Requests {
 		i := int(q.Intended.Sub(from) / t.width)
@@ -73,17 +73,6 @@ func newTimeline(rec record) timeline {
 			continue
 		}
 		t.bins[i].count(q, rec.slo().D())
-		if answered(q) {
-			if latencies[i] == nil {
-				latencies[i] = map[history.Version][]time.Duration{}
-			}
-			latencies[i][q.Version] = append(latencies[i][q.Version], q.Latency())
-		}
-	}
-	for i, by := range latencies {
-		for v, l := range by {
-			t.bins[i].latency[v] = spreadOf(l)
-		}
 	}
 	return t
 }
@@ -112,9 +101,9 @@ func kindOf(q history.Request, slo time.Duration) string {
 	return "failed"
 }
 
-// answered reports whether a request has a latency worth the name. A refused
-// connection fails fast and would make an outage look quick.
-func answered(q history.Request) bool { return q.Done.Happened() && q.Err == "" }
+// answered reports whether a request has a latency worth the name: a right answer
+// came. What fails fast would make an outage look quick.
+func answered(q history.Request) bool { return q.Done.Happened() && q.Expected }
 
 // extent is the stretch of the run that the story shows: the load, with no more of
 // the steady state before the release than a third of the time after it.
@@ -124,17 +113,14 @@ func extent(rec record) (from, to history.Micros) {
 		from = rec.h.Requests[0].Intended
 		to = history.Never
 		for _, q := range rec.h.Requests {
-			to = max(to, q.Intended, q.Done)
+			to = max(to, q.Intended.After(time.Microsecond), q.Done) // its end is not on the axis
 		}
 		to = max(to, instant(rec.r.Instants.EndMs))
 	}
 	if began, ok := history.First[history.ReleaseBegan](rec.h.Events); ok && to > began.At {
 		from = max(from, began.At-(to-began.At)/3)
 	}
-	if to <= from {
-		to = from.After(time.Second)
-	}
-	return from, to
+	return from, max(to, from.After(time.Second))
 }
 
 func spreadOf(l []time.Duration) spread {

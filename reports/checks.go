@@ -133,7 +133,8 @@ func stepsSection(rec record) section {
 func gateSection(rec record) section {
 	t := table{ID: "gate-table", Caption: "Gate readings and decisions",
 		Head: head("#At", "Gate", "Step", "Says", "#Requests", "#Bad", "#Errors", "#Latency", "#Streak", "Because")}
-	for _, e := range rec.h.Events {
+	events, left := gateEvents(rec)
+	for _, e := range events {
 		if r, ok := history.Decode[history.Reading](e); ok {
 			t.Rows = append(t.Rows, readingRow(e.At, r))
 		}
@@ -149,7 +150,34 @@ func gateSection(rec record) section {
 	if g, p := rec.r.Gate, rec.h.Plan; g.Readings > 0 {
 		s.Notes = []string{plural(g.Readings, "reading") + ": " + count(g.Failures) + " failing, " + count(g.NoData) + " without data. Limits: " + orNone(p.GateLimits) + ", every " + setting(p.GateEvery) + ", " + plural(p.GateFails, "failing reading") + " in a row roll back."}
 	}
+	if left > 0 {
+		s.Notes = append(s.Notes, plural(left, "reading")+" that passed between others that passed are in events.ndjson alone.")
+	}
 	return s
+}
+
+// maxReadings bounds the page; the record holds them all.
+const maxReadings = 500
+
+// gateEvents are the readings and decisions. Of too many, those are left out that
+// passed between others that passed.
+func gateEvents(rec record) (listed []history.Event, left int) {
+	var events []history.Event
+	var dull []bool // by event
+	for _, e := range rec.h.Events {
+		r, reading := history.Decode[history.Reading](e)
+		if _, decision := history.Decode[history.Decision](e); reading || decision {
+			events, dull = append(events, e), append(dull, reading && r.Status == "pass")
+		}
+	}
+	for i, e := range events {
+		if len(events) > maxReadings && dull[i] && i > 0 && dull[i-1] && i+1 < len(events) && dull[i+1] {
+			left++
+			continue
+		}
+		listed = append(listed, e)
+	}
+	return listed, left
 }
 
 func readingRow(at history.Micros, r history.Reading) []cell {

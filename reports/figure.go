@@ -26,6 +26,7 @@ type shape struct {
 	Width        px // of the stroke
 	Dash         string
 	Opacity      px     // 0 means opaque
+	Crisp        bool   // edges fall on whole pixels, so that neighbours leave no seam
 	Note         string // shown by browsers when pointed at
 }
 
@@ -99,6 +100,18 @@ func square(x, y, r px) string {
 
 func pennant(x, y, r px) string {
 	return newPath().move(x-r, y-r).line(x+r, y-r).line(x, y+r).shut().String()
+}
+
+// cross marks an end by force.
+func cross(x, y, r px) string {
+	return newPath().move(x-r, y-r).line(x+r, y+r).move(x-r, y+r).line(x+r, y-r).String()
+}
+
+// roundArrow is three quarters of a circle that end in an arrowhead.
+func roundArrow(x, y, r px) string {
+	const barb = 2.6
+	arc := "a" + r.String() + " " + r.String() + " 0 1 1 " + (-r).String() + " " + r.String()
+	return newPath().move(x, y-r).String() + arc + newPath().move(x-r-barb, y+1.4).line(x-r, y-1.6).line(x-r+barb, y+1.4).String()
 }
 
 // textWidth estimates how wide a label is; nobody can measure one without a browser.

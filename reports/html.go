@@ -51,9 +51,9 @@ type page struct {
 	Gauges        []gauge
 	Story         figure
 	StoryFrom     string
-	StoryWidth    string // of a bin
-	Axis          axisData
-	Traffic       table
+	PlotLeft      px
+	PlotRight     px
+	StoryTables   []table
 	Segments      figure
 	Journey       string
 	Instants      table
@@ -61,9 +61,6 @@ type page struct {
 	Replay        string
 	Schema        string
 }
-
-// axisData tells the script which bin lies under the pointer.
-type axisData struct{ Left, Right, Bins px }
 
 // notice is something to know before anything else is believed.
 type notice struct{ Mark, Text string }
@@ -84,7 +81,6 @@ func render(w io.Writer, name string, data any) error {
 }
 
 func newPage(rec record) page {
-	flow := newTimeline(rec)
 	p := page{
 		Scenario: scenarioName(rec), Why: rec.h.Plan.Why, Verdict: verdictOf(rec.r),
 		Sentence: sentence(rec.r), Notices: notices(rec),
@@ -95,9 +91,9 @@ func newPage(rec record) page {
 		},
 	}
 	if len(rec.h.Requests) > 0 || len(rec.r.Steps) > 0 {
-		p.Story, p.Traffic = storyFigure(rec, flow), trafficTable(flow)
-		p.StoryFrom, p.StoryWidth = clock(flow.from), setting(history.Duration(flow.width))
-		p.Axis = axisData{Left: plotLeft, Right: plotRight, Bins: px(flow.to-flow.from) / px(flow.width.Microseconds())}
+		story := newStory(rec)
+		p.Story, p.StoryTables, p.StoryFrom = story.figure, story.tables(), clock(story.flow.from)
+		p.PlotLeft, p.PlotRight = plotLeft, plotRight
 	}
 	p.Journey = journeySentence(rec)
 	if rec.r.MTTR != nil {

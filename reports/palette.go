@@ -23,6 +23,13 @@ var palette = []hue{
 	{"good", "#009e73", "#1fb78b"},
 	{"slow", "#f2b48c", "#8f4a1c"},
 	{"bad", "#d55e00", "#f0762a"},
+	// The shades of the heat map, from few to many, away from the paper; not grey,
+	// which is what nothing is known of.
+	{"heat1", "#d9d7e8", "#2b2942"},
+	{"heat2", "#b8b4d4", "#433f63"},
+	{"heat3", "#948fbb", "#5d5885"},
+	{"heat4", "#706a9e", "#7b76a8"},
+	{"heat5", "#4d467c", "#a09ccd"},
 	{"detect", "#39424c", "#dfe3e7"},
 	{"decide", "#717c87", "#a3adb6"},
 	{"actuate", "#a9b3bc", "#616b74"},

@@ -58,7 +58,7 @@ func TestGolden(t *testing.T) {
 		golden(t, name+".md", drawn(t, Markdown(h, r)))
 		golden(t, name+".json", drawn(t, JSON(r)))
 	}
-	for _, name := range []string{"rolled-back", "promoted", "skipped", "never-recovered"} {
+	for _, name := range []string{"rolled-back", "promoted", "skipped", "never-recovered", "pod-trouble"} {
 		h, r := stories()[name]()
 		golden(t, name+".html", drawn(t, HTML(h, r)))
 	}
@@ -160,18 +160,25 @@ func TestHeadingsAreInOrder(t *testing.T) {
 }
 
 func TestALongRunStaysSmall(t *testing.T) {
-	// The rates of a short hard run and of a long gentle one: 100,000 requests each.
-	for _, rate := range []float64{3300, 200} {
+	for _, row := range []struct{ rate, seconds float64 }{
+		{3300, 30},  // short and hard
+		{200, 1200}, // 20 minutes, with a reading of the gate in each second
+	} {
 		h, r := rolledBack(20)
-		h.Requests = traffic(1, rate, 1, 1+100_000/rate, func(r *rand.Rand, at float64, q *history.Request) {
+		h.Events = append(h.Events, crowd(300).Events...)
+		for s := 20.0; s < row.seconds; s++ {
+			h.Events = append(h.Events, history.NewEvent(at(s), history.Reading{Gate: "threshold", Step: "weight-25", Status: "pass", N: 200, Q: 0.99, LatUs: 9000, Because: "p99 9ms <= 500ms (n=200)"}))
+		}
+		h.Requests = traffic(1, row.rate, 1, 1+row.seconds, func(r *rand.Rand, at float64, q *history.Request) {
 			v := history.Baseline
 			if r.IntN(2) == 0 {
 				v = history.Candidate
 			}
 			answer(q, v, healthy(r)*float64(1+r.IntN(200)))
+			q.Expected = r.IntN(100) > 0
 		})
 		page := drawn(t, HTML(h, r))
-		t.Logf("%d requests at %.0f/s: %d kB", len(h.Requests), rate, len(page)/1000)
+		t.Logf("%d requests at %.0f/s: %d kB", len(h.Requests), row.rate, len(page)/1000)
 		if len(page) > 1e6 {
 			t.Errorf("a page of %d requests has %d bytes, over 1 MB", len(h.Requests), len(page))
 		}
@@ -296,6 +303,9 @@ func nasty(s string) (history.History, verdict.Run) {
 	}
 	h.Events = append(h.Events,
 		history.NewEvent(at(20), history.ClusterEvent{Object: s, Reason: s, Message: s, Warning: true}),
+		history.NewEvent(at(19), history.PodSeen{Pod: s, Version: history.Version(s), Phase: s, Restarts: 1, Killed: true, Reason: s}),
+		history.NewEvent(at(20), history.PodSeen{Pod: s, Phase: "gone", Reason: s}),
+		history.NewEvent(at(20), history.FaultInjected{Pod: s}),
 		history.NewEvent(at(20), history.Reading{Gate: s, Step: s, Status: s, Because: s}),
 		history.Event{At: at(21), Type: s, Data: json.RawMessage(`{"a":1}`)})
 	return h, r

@@ -4,6 +4,9 @@ import (
 	"github.com/cutover-dev/cutover/history"
 )
 
+// markStep is how far apart marks of one kind must be to be seen as two.
+const markStep = 2
+
 // gateLanes is one lane for each gate, and its decisions in the first.
 func (s *story) gateLanes() {
 	readings := history.All[history.Reading](s.rec.h.Events)
@@ -11,6 +14,7 @@ func (s *story) gateLanes() {
 		return
 	}
 	rows := map[string]px{}
+	drawn := map[string]px{} // where the last mark of a gate's status is
 	top := s.y
 	for _, r := range readings {
 		y, ok := rows[r.Data.Gate]
@@ -19,8 +23,10 @@ func (s *story) gateLanes() {
 			rows[r.Data.Gate] = y
 			s.text(s.axis.x0-6, y+4, "end", "muted", shorten(r.Data.Gate, 14))
 		}
-		if s.axis.has(r.At) {
-			s.reading(s.axis.x(r.At), y, r)
+		x, kind := s.axis.x(r.At), r.Data.Gate+" "+r.Data.Status
+		if last, again := drawn[kind]; s.axis.has(r.At) && (!again || x-last >= markStep) {
+			s.reading(x, y, r)
+			drawn[kind] = x
 		}
 	}
 	s.lane(max(px(len(rows))*24, 52), "Gate", "each reading")

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -11,7 +12,7 @@ const (
 	storyWidth = 1200
 	plotLeft   = 150
 	plotRight  = 1076
-	keyLeft    = plotRight + 14
+	keyLeft    = plotRight + 12
 	laneGap    = 16
 )
 
@@ -20,18 +21,23 @@ type story struct {
 	figure
 	rec  record
 	flow timeline
+	heat heatmap
 	axis timeAxis
 	y    px // where the next lane begins
+	// where the lane of latencies is, for the pointer
+	heatTop, heatBottom px
 }
 
-// storyFigure is the whole drawing. What runs across all lanes is painted first,
+// newStory draws it. What runs across all lanes is painted first,
 // so that no data lies under it; its height is known only once the lanes are.
-func storyFigure(rec record, flow timeline) figure {
-	s := &story{rec: rec, flow: flow, y: 8}
+func newStory(rec record) *story {
+	s := &story{rec: rec, flow: newTimeline(rec), y: 8}
+	flow := s.flow
+	s.heat = newHeatmap(rec, flow.from, flow.to)
 	s.axis = timeAxis{from: flow.from, to: flow.to, x0: plotLeft, x1: plotRight}
 	for _, lane := range []func(){
 		s.bracketLane, s.stepsLane, s.faultsLane, s.shareLane, s.requestsLane,
-		s.latencyLane, s.gateLanes, s.eventsLane, s.timeLane,
+		s.latencyLane, s.gateLanes, s.podsLane, s.eventsLane, s.timeLane,
 	} {
 		lane()
 	}
@@ -40,9 +46,9 @@ func storyFigure(rec record, flow timeline) figure {
 	s.backdrop(s.y - 22)
 	s.Shapes = append(s.Shapes, lanes...)
 	s.ID, s.W, s.H = "story-figure", storyWidth, s.y
-	s.Title = fmt.Sprintf("The run from %s to %s: steps, faults, traffic, latency, gate and events over one time axis. The table below holds the numbers.",
+	s.Title = fmt.Sprintf("The run from %s to %s: steps, faults, traffic, latency, gate, pods and events over one time axis. The tables below hold the numbers.",
 		clock(flow.from), clock(flow.to))
-	return s.figure
+	return s
 }
 
 // backdrop paints steps, faults, stalls and the incident over the height of all lanes.
@@ -120,6 +126,19 @@ func (s *story) timeLane() {
 		s.text(x, y+18, "middle", "muted", decimal(float64(m)/1e6, s.tickDigits())+" s")
 	}
 	s.y = y + 26
+}
+
+// tables hold the numbers of the lanes, and tell the script where those are.
+func (s *story) tables() []table {
+	traffic, heat := trafficTable(s.flow), heatTable(s.heat)
+	traffic.Lane = &tableLane{Bins: s.inWidths(s.flow.width), Bottom: s.H}
+	heat.Lane = &tableLane{Bins: s.inWidths(s.heat.width), Top: s.heatTop, Bottom: s.heatBottom}
+	return []table{traffic, heat, podsTable(s.rec)}
+}
+
+// inWidths is how many stretches of a width the time axis has.
+func (s *story) inWidths(width time.Duration) px {
+	return px(s.axis.to-s.axis.from) / px(width.Microseconds())
 }
 
 func (s *story) tickDigits() int {

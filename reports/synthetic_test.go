@@ -129,6 +129,7 @@ func rolledBackEvents() []history.Event {
 		history.NewEvent(at(33), history.Residue{}),
 		history.NewEvent(at(33.1), history.RunEnded{}),
 	}
+	events = append(events, rolledBackPods()...)
 	for t := 9.2; t < 16; t++ {
 		status, because := "pass", "p99 9ms <= 500ms (n=200)"
 		if t < 10 {
@@ -138,6 +139,49 @@ func rolledBackEvents() []history.Event {
 	}
 	slices.SortStableFunc(events, func(a, b history.Event) int { return int(a.At - b.At) })
 	return events
+}
+
+// podSeen tells of the next stage of a pod's life.
+func podSeen(t float64, v history.Version, pod, phase string) history.Event {
+	return history.NewEvent(at(t), history.PodSeen{Pod: pod, Version: v, Phase: phase})
+}
+
+// rolledBackPods are two of each version; one of the candidate's took a while.
+func rolledBackPods() []history.Event {
+	b, c := history.Baseline, history.Candidate
+	return []history.Event{
+		podSeen(0.4, b, "shop-v1-6gk2x", "starting"), podSeen(0.4, b, "shop-v1-t9w4z", "starting"),
+		podSeen(0.9, b, "shop-v1-6gk2x", "ready"), podSeen(1, b, "shop-v1-t9w4z", "ready"),
+		podSeen(6.2, c, "shop-v2-abc", "starting"), podSeen(6.2, c, "shop-v2-def", "starting"),
+		podSeen(7.1, c, "shop-v2-abc", "ready"), podSeen(8, c, "shop-v2-def", "ready"),
+		history.NewEvent(at(15.19), history.FaultInjected{Pod: "shop-v2-def"}),
+		podSeen(17.7, c, "shop-v2-abc", "terminating"), podSeen(17.7, c, "shop-v2-def", "terminating"),
+		podSeen(18.8, c, "shop-v2-abc", "gone"), podSeen(18.9, c, "shop-v2-def", "gone"),
+	}
+}
+
+// podTrouble is a release in which the pods have all the trouble there is: one is
+// killed, one restarts, one turns unready, and one that was born later escapes.
+func podTrouble() (history.History, verdict.Run) {
+	h, r := rolledBack(20)
+	h.Plan.Faults = append(slices.Clone(h.Plan.Faults), history.PlannedFault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", When: "live", Target: "baseline", OneShot: true})
+	b, c := history.Baseline, history.Candidate
+	h.Events = append(h.Events,
+		podSeen(0.4, b, "shop-v1-old7q", "ready"),
+		history.NewEvent(at(9), history.FaultApplied{Fault: 1}),
+		history.NewEvent(at(9.1), history.PodSeen{Pod: "shop-v1-old7q", Version: b, Phase: "gone", Killed: true, Reason: "deleted without its grace period"}),
+		history.NewEvent(at(9.15), history.FaultInjected{Fault: 1, Pod: "shop-v1-old7q"}),
+		podSeen(9.2, b, "shop-v1-new3f", "starting"), podSeen(10.4, b, "shop-v1-new3f", "ready"),
+		podSeen(12, b, "shop-v1-t9w4z", "unready"), podSeen(14, b, "shop-v1-t9w4z", "ready"),
+		podSeen(15.5, c, "shop-v2-late2", "starting"), podSeen(16.1, c, "shop-v2-late2", "ready"),
+		podSeen(21, b, "shop-v1-6gk2x", "unready"),
+		history.NewEvent(at(21.8), history.PodSeen{Pod: "shop-v1-6gk2x", Version: b, Phase: "unready", Restarts: 1, Reason: "OOMKilled, exit code 137"}),
+		history.NewEvent(at(22.6), history.PodSeen{Pod: "shop-v1-6gk2x", Version: b, Phase: "ready", Restarts: 1, Reason: "OOMKilled, exit code 137"}),
+		podSeen(17.8, c, "shop-v2-late2", "terminating"), podSeen(19, c, "shop-v2-late2", "gone"))
+	slices.SortStableFunc(h.Events, func(a, b history.Event) int { return int(a.At - b.At) })
+	r.Faults = append(slices.Clone(r.Faults), verdict.Fault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", InjectedMs: ms(9), Proven: true, Pods: []string{"shop-v1-old7q"}, Escaped: []string{}})
+	r.Faults[0].Escaped = []string{"shop-v2-late2"}
+	return h, r
 }
 
 func rolledBackRun(requests []history.Request) verdict.Run {
@@ -277,6 +321,7 @@ func stories() map[string]func() (history.History, verdict.Run) {
 		"killed":          killed,
 		"broken":          broken,
 		"control":         control,
+		"pod-trouble":     podTrouble,
 		"empty":           func() (history.History, verdict.Run) { return history.History{}, verdict.Run{} },
 	}
 }

@@ -8,7 +8,12 @@ type table struct {
 	Rows    [][]cell
 	Fold    bool // long: shut until somebody asks for it
 	Numbers bool // all columns but the first hold numbers
+	Lane    *tableLane
 }
+
+// tableLane is the part of a chart that a table holds the numbers of: its rows are
+// stretches of the time axis.
+type tableLane struct{ Bins, Top, Bottom px }
 
 // cell is one value, with its unit already written.
 type cell struct {

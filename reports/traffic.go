@@ -14,26 +14,15 @@ import (
 func trafficTable(t timeline) table {
 	out := table{ID: "traffic-table", Numbers: true, Fold: true,
 		Caption: "The story in numbers: requests by intended arrival, in each " + setting(history.Duration(t.width)),
-		Head: head("#From", "#Good", "#Slow", "#Failed", "#Baseline", "#Candidate", "#Unattributed",
-			"#Baseline p50", "#Baseline p99", "#Candidate p50", "#Candidate p99")}
+		Head:    head("#From", "#Good", "#Slow", "#Failed", "#Baseline", "#Candidate", "#Unattributed")}
 	for _, b := range t.bins {
 		row := []cell{text(clock(b.from)), text(count(b.good)), text(count(b.slow)), text(count(b.failed))}
 		for _, v := range versions {
 			row = append(row, text(count(b.by[v])))
 		}
-		for _, v := range versions[:2] {
-			row = append(row, latencyCell(b.latency[v], b.latency[v].p50), latencyCell(b.latency[v], b.latency[v].p99))
-		}
 		out.Rows = append(out.Rows, row)
 	}
 	return out
-}
-
-func latencyCell(s spread, d time.Duration) cell {
-	if s.n == 0 {
-		return number("")
-	}
-	return number(span(d))
 }
 
 func requestsSection(rec record) section {
@@ -125,7 +114,7 @@ func latencyTable(rec record) table {
 			found[k] = append(found[k], q.Latency())
 		}
 	}
-	t := table{ID: "latency-table", Caption: "Latency of answers by version and phase, from intended arrival (exact, nearest rank)",
+	t := table{ID: "latency-table", Caption: "Latency of right answers by version and phase, from intended arrival (exact, nearest rank)",
 		Head: head("Version", "Phase", "#n", "#p50", "#p90", "#p99", "#max")}
 	for _, v := range versions {
 		for _, phase := range phases {

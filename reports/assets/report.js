@@ -31,25 +31,34 @@
       button("+", "Zoom in", () => to(zoom * 2)),
       button("1:1", "Whole run", () => to(1)));
     frame.before(tools);
-    hover(frame, document.querySelector("#traffic-table"));
+    hover(frame, [...document.querySelectorAll("#story table[data-bins]")]);
   }
 
-  // Hover reads the row of the bin under the pointer from the table below the chart.
-  function hover(frame, table) {
-    if (!table) return;
+  // Hover reads the stretch under the pointer from the table of that lane, or else
+  // from the first one, and says what the mark under the pointer is.
+  function hover(frame, tables) {
+    if (!tables.length) return;
     const svg = frame.querySelector("svg");
-    const names = [...table.tHead.rows[0].cells].map((c) => c.textContent);
-    const rows = table.tBodies[0].rows;
-    const { left, right, bins } = frame.dataset;
+    const { left, right } = frame.dataset;
     const tip = make("div", "tip"), cursor = make("div", "cursor");
     const hide = () => { tip.remove(); cursor.remove(); };
+    for (const title of svg.querySelectorAll("title")) { // or the browser shows it as well
+      title.parentNode.dataset.note = title.textContent;
+      title.remove();
+    }
     frame.addEventListener("pointerleave", hide);
     frame.addEventListener("pointermove", (e) => {
       const box = svg.getBoundingClientRect();
-      const x = (e.clientX - box.left) * svg.viewBox.baseVal.width / box.width;
-      const row = rows[Math.floor((x - left) / (right - left) * bins)];
+      const scale = svg.viewBox.baseVal.width / box.width;
+      const x = (e.clientX - box.left) * scale, y = (e.clientY - box.top) * scale;
+      const table = tables.findLast((t) => y >= t.dataset.top && y < t.dataset.bottom) ?? tables[0];
+      const row = table.tBodies[0].rows[Math.floor((x - left) / (right - left) * table.dataset.bins)];
       if (x < +left || x > +right || !row) return hide();
-      tip.replaceChildren(...names.flatMap((name, i) => [make("span", "", name), make("b", "", row.cells[i].textContent)]));
+      const names = [...table.tHead.rows[0].cells].map((c) => c.textContent);
+      const note = e.target.dataset?.note;
+      tip.replaceChildren(
+        ...(note ? [make("div", "note", note)] : []),
+        ...names.flatMap((name, i) => [make("span", "", name), make("b", "", row.cells[i].textContent)]));
       frame.append(cursor, tip);
       const at = e.clientX - frame.getBoundingClientRect().left + frame.scrollLeft;
       const roomRight = frame.scrollLeft + frame.clientWidth - at;
