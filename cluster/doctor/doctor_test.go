@@ -118,6 +118,7 @@ func TestLooks(t *testing.T) {
 		{"no go", golang, failing, Fail, "not found"},
 		{"no go, but all is built", golang, change(func(m *machine) { m.run, m.options.Built = failing.run, true }), Warn, "not found"},
 		{"no C compiler", compiler, without("gcc"), Fail, "runc"},
+		{"no headers of the C library", compiler, failing, Fail, "headers"},
 		{"no pkg-config", seccomp, without("pkg-config"), Fail, "pkg-config"},
 		{"no libseccomp", seccomp, failing, Fail, "headers"},
 		{"no nft", nftProgram, without("nft"), Fail, "kube-proxy"},

@@ -29,14 +29,19 @@ func golang(ctx context.Context, m machine) Line {
 	return Line{Name: "go", Status: OK, Meaning: version + " builds clusters and ko:// images"}
 }
 
-func compiler(_ context.Context, m machine) Line {
-	if m.has("gcc") {
-		return Line{Name: "gcc", Status: OK, Meaning: "runc can be built"}
-	}
-	return Line{
+func compiler(ctx context.Context, m machine) Line {
+	line := Line{
 		Name: "gcc", Status: m.unlessBuilt(), Meaning: "not found: runc, which is partly C, cannot be built",
 		Remedy: "Debian, Ubuntu: apt-get install gcc libc6-dev · Fedora: dnf install gcc · else your distribution's C compiler",
 	}
+	if !m.has("gcc") {
+		return line
+	}
+	if _, err := m.run(ctx, nil, "gcc", "-E", "-include", "stdlib.h", "-x", "c", "/dev/null"); err != nil {
+		line.Meaning = "the headers of the C library are missing: runc, which is partly C, cannot be built"
+		return line
+	}
+	return Line{Name: "gcc", Status: OK, Meaning: "runc can be built"}
 }
 
 func seccomp(ctx context.Context, m machine) Line {

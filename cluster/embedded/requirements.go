@@ -56,8 +56,7 @@ func requireTools(ctx context.Context, missing []int) error {
 // requireC looks for what runc, the only component that is partly C, is built with.
 func requireC(ctx context.Context) error {
 	var lacks []string
-	compiler := exec.CommandContext(ctx, cmp.Or(os.Getenv("CC"), "gcc"), "-E", "-")
-	compiler.Stdin = strings.NewReader("#include <stdlib.h>\n")
+	compiler := exec.CommandContext(ctx, cmp.Or(os.Getenv("CC"), "gcc"), "-E", "-include", "stdlib.h", "-x", "c", os.DevNull)
 	if compiler.Run() != nil {
 		lacks = append(lacks, "gcc with the headers of the C library")
 	}
