@@ -98,9 +98,9 @@ func RunJanitor(folder string) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := s.hold()
+	unlock, err := s.lock(janitorLock)
 	if err != nil {
-		return err
+		return fmt.Errorf("cluster %s has a janitor already, or is being removed: %w", s.name(), err)
 	}
 	defer unlock()
 	terminate := make(chan os.Signal, 1)
@@ -204,19 +204,6 @@ func stepOut(list []hierarchy) error {
 		homes = append(homes, h.own)
 	}
 	return join(homes)
-}
-
-// hold takes the lock that says that the cluster has a living janitor.
-func (s state) hold() (release func(), err error) {
-	file, err := os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("cluster %s has a janitor already: %w", s.name(), err)
-	}
-	return func() { file.Close() }, nil
 }
 
 // sweep ends what still runs of a cluster and removes what it left on the host.

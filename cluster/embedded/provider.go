@@ -114,9 +114,12 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.create(o.Nodes); err != nil {
+	fmt.Fprintf(o.Out, "cluster    making %s\n", o.Name)
+	release, err := s.create(o.Nodes)
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	c := &Cluster{state: s, components: programs, loaded: map[string]bool{}}
 	defer func() {
 		if err != nil {
@@ -227,7 +230,7 @@ func (c *Cluster) awaitUsable(ctx context.Context, reached func(Phase)) error {
 func (c *Cluster) awaitNodes(ctx context.Context, client kubernetes.Interface) error {
 	last := "no answer from the API server"
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
-		if !c.spec.Sandbox.alive() {
+		if !c.Alive() {
 			return false, errors.New("the sandbox ended")
 		}
 		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
@@ -327,7 +330,7 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 // Dial implements cluster.Cluster. The connection is of the cluster's network and
 // usable from anywhere.
 func (c *Cluster) Dial(ctx context.Context, address string) (net.Conn, error) {
-	if !c.spec.Sandbox.alive() {
+	if !c.Alive() {
 		return nil, fmt.Errorf("cluster %s has died", c.Name())
 	}
 	return dialInside(ctx, c.state.sockets(), address)
@@ -509,36 +512,25 @@ func List() ([]Info, error) {
 }
 
 // Clean removes what is left of clusters that have lost their janitor and returns
-// their names.
+// their names. One that is being made is left to its maker.
 func Clean() ([]string, error) {
-	all, err := states()
-	if err != nil {
-		return nil, err
-	}
+	dead, err := adoptDead()
 	var cleaned []string
-	var failed []error
-	for _, s := range all {
-		sp, err := s.read()
-		if err != nil && s.young() {
-			continue // being made this moment
-		}
-		if sp.Janitor.alive() || (sp.Janitor.PID == 0 && s.young()) {
-			continue
-		}
-		if err := sweep(s); err != nil {
+	failed := []error{err}
+	for _, orphan := range dead {
+		err := sweep(orphan.state)
+		orphan.release()
+		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		cleaned = append(cleaned, s.name())
+		cleaned = append(cleaned, orphan.state.name())
 	}
 	return cleaned, errors.Join(failed...)
 }
 
-// young reports whether the folder is so new that its cluster may be being made.
-func (s state) young() bool {
-	info, err := os.Stat(string(s))
-	return err == nil && time.Since(info.ModTime()) < 10*time.Second
-}
+// Alive is false once the cluster has ended, by whatever end.
+func (c *Cluster) Alive() bool { return c.spec.Sandbox.alive() }
 
 // LogFiles returns where the component's log is, by component. Those of a further
 // node are named node-1/kubelet and so on.

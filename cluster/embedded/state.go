@@ -34,6 +34,7 @@ func stateRoot() (string, error) {
 }
 
 func (s state) name() string            { return filepath.Base(string(s)) }
+func (s state) root() string            { return filepath.Dir(string(s)) }
 func (s state) path(p ...string) string { return filepath.Join(append([]string{string(s)}, p...)...) }
 func (s state) pki(file string) string  { return s.path("pki", file) }
 func (s state) log(name string) string  { return s.path("logs", name+".log") }
@@ -143,18 +144,24 @@ func checkName(name string) error {
 	return nil
 }
 
-// create makes the folder of a new cluster. It fails if there is one of that name.
-func (s state) create(nodes int) error {
-	if err := os.MkdirAll(filepath.Dir(string(s)), 0o700); err != nil {
-		return err
+// create makes the folder of a new cluster, which is this process's until release
+// is called, or the process ends. It fails if there is one of that name.
+func (s state) create(nodes int) (release func(), err error) {
+	unlock, err := lockRoot(s.root(), true)
+	if err != nil {
+		return nil, err
 	}
+	defer unlock()
 	if err := os.Mkdir(string(s), 0o700); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("a cluster named %s exists already; use it with --name %s, take it down with `cutover cluster down --name %s`, or choose another name", s.name(), s.name(), s.name())
+			return nil, fmt.Errorf("a cluster named %s exists already; use it with --name %s, take it down with `cutover cluster down --name %s`, or choose another name", s.name(), s.name(), s.name())
 		}
-		return err
+		return nil, err
 	}
-	return s.furnish(nodes)
+	if err := s.furnish(nodes); err != nil {
+		return nil, err
+	}
+	return s.lock(makerLock)
 }
 
 // furnish makes the folders that the components of each node write to.
@@ -171,12 +178,19 @@ func (s state) furnish(nodes int) error {
 
 // remove deletes the folder, and those above it once they are empty.
 func (s state) remove() error {
+	unlock, err := lockRoot(s.root(), false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // somebody else removed the last one
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := os.RemoveAll(string(s)); err != nil {
 		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
 	}
 	// Neither goes while others live in it.
-	root := filepath.Dir(string(s))
-	_, _ = os.Remove(root), os.Remove(filepath.Dir(root))
+	_, _ = os.Remove(s.root()), os.Remove(filepath.Dir(s.root()))
 	return nil
 }
 
