@@ -42,8 +42,16 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 	}
 	r.background.Wait()
 	// What fails here is in the record: the ledger reports every undo to it.
-	undoing := r.ledger.Replay(ctx, nil)
-	r.scan(ctx)
+	var undoing error
+	if lost(ctx) {
+		if !errors.Is(broken, errLost) {
+			r.tell(history.Broken{Because: errLost.Error()})
+		}
+		undoing = r.ledger.Replay(ctx, gone())
+	} else {
+		undoing = r.ledger.Replay(ctx, nil)
+		r.scan(ctx)
+	}
 	r.tell(history.RunEnded{Interrupted: interrupted})
 	return r.judge(errors.Join(undoing, r.closeLedger()))
 }

@@ -193,7 +193,7 @@ func (all *injections) heal(ctx context.Context) {
 		p.mu.Lock()
 		undo := p.undo
 		p.mu.Unlock()
-		if undo != nil {
+		if undo != nil && !lost(ctx) {
 			_ = undo(ctx) // the ledger has told the record, and tries again
 		}
 	}

@@ -52,6 +52,8 @@ func Install(ctx context.Context, c cluster.Cluster, programs Programs, executab
 	if err != nil {
 		return Platform{}, err
 	}
+	ctx, stop := whileAlive(ctx, c)
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {

@@ -20,10 +20,17 @@ func Run(ctx context.Context, scenario scenarios.Scenario, o Options) (verdict.R
 	if err != nil {
 		return verdict.Run{}, err
 	}
-	broken := r.perform(ctx)
+	performing, stop := whileAlive(ctx, o.Cluster)
+	defer stop()
+	broken := r.perform(performing)
+	if lost(performing) {
+		broken = errLost
+	}
 	// What follows is due also when ctx is what ended: nobody else heals.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
 	defer cancel()
+	closing, stop = whileAlive(closing, o.Cluster)
+	defer stop()
 	return r.close(closing, broken, ctx.Err() != nil)
 }
 
