@@ -6,18 +6,21 @@ GO         ?= go
 CLUSTER    ?= embedded
 LABELS     ?=
 ARTIFACTS  ?= $(CURDIR)/artifacts
+N          ?= 100
+SEED       ?=
 
 # One program that runs on any Linux; a dynamic one works on this machine only.
 export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e test check clean deps components bench-cluster
+.PHONY: help build e2e kill-test test check clean deps components bench-cluster
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  CLUSTER=$(CLUSTER) chooses the provider, LABELS='smoke && canary' the scenarios (Ginkgo label filter)"
+	@echo "  N=$(N) rounds of the kill test; SEED=… repeats the draw of one that was printed"
 
 build: ## build bin/cutover
 	$(GO) build -o bin/cutover ./cmd/cutover
@@ -35,6 +38,14 @@ e2e: components ## release real applications on a real cluster and judge them
 		-ginkgo.v -ginkgo.no-color -ginkgo.trace -ginkgo.poll-progress-after=3m \
 		-ginkgo.junit-report=$(ARTIFACTS)/e2e-junit.xml -ginkgo.json-report=$(ARTIFACTS)/e2e.json; \
 	code=$$?; echo "reports: $(ARTIFACTS)/index.html"; exit $$code
+
+kill-test: components ## kill one process or another at drawn instants of N runs and look for what is left
+	@mkdir -p $(ARTIFACTS)
+	CUTOVER_KILLS=$(N) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
+	$(GO) test ./suites -v -count=1 -timeout=150m -ginkgo.timeout=140m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
+		-ginkgo.v -ginkgo.no-color -ginkgo.trace $(if $(SEED),-ginkgo.seed=$(SEED)) \
+		-ginkgo.junit-report=$(ARTIFACTS)/kill-test-junit.xml; \
+	code=$$?; cat $(ARTIFACTS)/kill-test.md; exit $$code
 
 # What measures time, or starts clusters, runs again without -short: alone, one
 # package after the other, and without the race detector's slowness.

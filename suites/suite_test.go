@@ -40,6 +40,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	artifacts = environment("CUTOVER_ARTIFACTS", func() string { return filepath.Join("..", "artifacts") })
 	binary = environment("CUTOVER_BINARY", func() string { return build(ctx) })
 	Expect(experiment.Clean(ctx, func(line string) { GinkgoWriter.Println(line) })).To(Succeed())
+	if killRounds() > 0 {
+		return // the kill test has clusters of its own
+	}
 	var err error
 	shared, err = embedded.Up(ctx, embedded.Options{Owned: true, Out: GinkgoWriter, Executable: binary})
 	Expect(err).NotTo(HaveOccurred())
