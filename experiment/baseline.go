@@ -50,11 +50,12 @@ func (r *run) deployBaseline(ctx context.Context) error {
 }
 
 // inBackground runs something until close stops it. What it reports after that is
-// the stopping itself.
+// the stopping itself. What it reports before is told by close: if the cluster died,
+// that is why, and these are the first to feel it.
 func (r *run) inBackground(ctx context.Context, what string, do func(context.Context) error) {
 	r.background.Go(func() {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			r.tell(history.Broken{Because: fmt.Sprintf("%s: %v", what, err)})
+			r.failed.add(fmt.Errorf("%s: %w", what, err))
 		}
 	})
 }

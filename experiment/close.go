@@ -41,19 +41,26 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 		r.stopBack()
 	}
 	r.background.Wait()
-	// What fails here is in the record: the ledger reports every undo to it.
-	var undoing error
+	undoing := r.undoAll(ctx, broken)
+	r.tell(history.RunEnded{Interrupted: interrupted})
+	return r.judge(errors.Join(undoing, r.closeLedger()))
+}
+
+// undoAll undoes what is not undone yet and looks for what is left. What fails is in
+// the record: the ledger reports every undo to it.
+func (r *run) undoAll(ctx context.Context, broken error) error {
 	if lost(ctx) {
 		if !errors.Is(broken, errLost) {
 			r.tell(history.Broken{Because: errLost.Error()})
 		}
-		undoing = r.ledger.Replay(ctx, gone())
-	} else {
-		undoing = r.ledger.Replay(ctx, nil)
-		r.scan(ctx)
+		return r.ledger.Replay(ctx, gone())
 	}
-	r.tell(history.RunEnded{Interrupted: interrupted})
-	return r.judge(errors.Join(undoing, r.closeLedger()))
+	for _, err := range r.failed.all() {
+		r.tell(history.Broken{Because: err.Error()})
+	}
+	undoing := r.ledger.Replay(ctx, nil)
+	r.scan(ctx)
+	return undoing
 }
 
 func (r *run) closeLedger() error {

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/cutover-dev/cutover/cluster"
@@ -44,3 +45,21 @@ func whileAlive(ctx context.Context, c cluster.Cluster) (context.Context, contex
 
 // lost reports whether ctx, of [whileAlive], ended with the cluster.
 func lost(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errLost) }
+
+// failures are collected from several goroutines.
+type failures struct {
+	mu   sync.Mutex
+	list []error
+}
+
+func (f *failures) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, err)
+}
+
+func (f *failures) all() []error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.list
+}

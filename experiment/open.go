@@ -63,6 +63,7 @@ type run struct {
 	faults    *injections
 
 	background sync.WaitGroup     // watches and log readers
+	failed     failures           // of those
 	stopBack   context.CancelFunc // ends them
 	stopLoad   context.CancelFunc
 	loadEnded  chan error

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
-	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults"
 )
 
@@ -29,15 +28,15 @@ func (t *killTest) findPlanted(ctx SpecContext) {
 	plantProcess(ctx)
 	Expect(left(ctx, planted)).To(BeEmpty())
 
-	cluster := t.detachedCluster(ctx)
-	c, err := embedded.Attach(cluster)
+	name := t.detachedCluster(ctx)
+	c, err := embedded.Attach(name)
 	Expect(err).NotTo(HaveOccurred())
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: planted, Labels: map[string]string{faults.RunLabel: planted}}}
 	Expect(clientOf(c).Create(ctx, namespace)).To(Succeed())
-	Expect(left(ctx, cluster)).To(ContainElement("namespace " + planted))
+	Expect(left(ctx, name)).To(ContainElement("namespace " + planted))
 	// No ledger has it: a clean-up finds it by its label.
 	cutover(ctx, "clean")
-	Expect(left(ctx, cluster)).To(BeEmpty())
+	Expect(left(ctx, name)).To(BeEmpty())
 }
 
 // plantFiles plants what is told by a path: a cgroup, a state folder and a ledger.
@@ -47,14 +46,14 @@ func plantFiles(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	for what, path := range map[string]string{
 		"cgroup": filepath.Join(strings.Fields(string(mounts))[0], "cutover-"+planted),
-		"folder": filepath.Join(embedded.StateRoot, planted),
+		"folder": folderOf(planted),
 	} {
 		Expect(os.MkdirAll(path, 0o700)).To(Succeed())
 		Expect(left(ctx, planted)).To(ContainElement(what + " " + path))
 		Expect(os.Remove(path)).To(Succeed())
 	}
-	Expect(os.MkdirAll(experiment.LedgerDir, 0o700)).To(Succeed())
-	ledger := filepath.Join(experiment.LedgerDir, planted) // without its ending no clean-up reads it
+	Expect(os.MkdirAll(ledgerFolder(), 0o700)).To(Succeed())
+	ledger := filepath.Join(ledgerFolder(), planted) // without its ending no clean-up reads it
 	Expect(os.WriteFile(ledger, fmt.Appendf(nil, `{"header":{"cluster":%q}}`, planted), 0o600)).To(Succeed())
 	Expect(left(ctx, planted)).To(ContainElement("ledger " + ledger))
 	Expect(os.Remove(ledger)).To(Succeed())
@@ -64,13 +63,13 @@ func plantFiles(ctx SpecContext) {
 // own, with a mount of the cluster's folder and a fault's set in its network.
 func plantProcess(ctx SpecContext) {
 	GinkgoHelper()
-	root := filepath.Join(embedded.StateRoot, planted, "root")
+	root := filepath.Join(folderOf(planted), "root")
 	Expect(os.MkdirAll(root, 0o700)).To(Succeed())
 	// bash reads the script from a descriptor: its arguments are a janitor's.
 	script := filepath.Join(GinkgoT().TempDir(), "cluster")
 	Expect(os.WriteFile(script, fmt.Appendf(nil, "mount -t tmpfs none %s; nft add table ip cutover_delay; "+
 		"nft add set ip cutover_delay planted '{ type ifname; }'; echo ready; read", root), 0o600)).To(Succeed())
-	process := exec.CommandContext(ctx, "unshare", "--net", "--mount", "bash", "cluster", "janitor", planted)
+	process := exec.CommandContext(ctx, "unshare", "--net", "--mount", "bash", "cluster", "janitor", folderOf(planted))
 	process.Dir = filepath.Dir(script)
 	end, err := process.StdinPipe()
 	Expect(err).NotTo(HaveOccurred())
@@ -78,15 +77,14 @@ func plantProcess(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(process.Start()).To(Succeed())
 	Expect(awaitLine(said, "ready")).To(BeTrue())
-	network := filepath.Join("/proc", strconv.Itoa(process.Process.Pid), "ns", "net")
-	name, err := os.Readlink(network)
+	name, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(process.Process.Pid), "ns", "net"))
 	Expect(err).NotTo(HaveOccurred())
 	seen := []clusterProcess{{network: name}}
 	found := leftOfCluster(planted, seen, withoutJanitor)
 	for _, what := range []string{"process ", "mounts in ", "network " + name} {
 		Expect(found).To(ContainElement(HavePrefix(what)))
 	}
-	Expect(leftInNetwork(network)).To(ContainElement(HavePrefix("nftables set planted")))
+	Expect(leftInNetwork(ctx, process.Process.Pid)).To(ContainElement(HavePrefix("nftables set planted")))
 	Expect(end.Close()).To(Succeed())
 	Expect(process.Wait()).To(Or(Succeed(), MatchError(ContainSubstring("exit status 1"))), "read ends with the pipe")
 	Expect(os.RemoveAll(filepath.Dir(root))).To(Succeed())

@@ -22,8 +22,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded"
-	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
@@ -41,6 +41,18 @@ const (
 )
 
 var victims = []string{victimCLI, victimAgent, victimSandbox, victimJanitor, victimContainerd}
+
+// folderOf is where a cluster's state is.
+func folderOf(name string) string { return filepath.Join(stateFolder(), "clusters", name) }
+
+func ledgerFolder() string { return filepath.Join(stateFolder(), "ledgers") }
+
+func stateFolder() string {
+	GinkgoHelper()
+	dir, err := cluster.StateDir()
+	Expect(err).NotTo(HaveOccurred())
+	return dir
+}
 
 // killCluster is the detached cluster of the kill test.
 const killCluster = "kill-test"
@@ -66,7 +78,7 @@ func processesOf(name string) []clusterProcess {
 			continue // it ended, or is the kernel's
 		}
 		arguments := strings.Split(strings.TrimSuffix(string(command), "\x00"), "\x00")
-		keeper := len(arguments) == 4 && arguments[1] == "cluster" && arguments[3] == name
+		keeper := len(arguments) == 4 && arguments[1] == "cluster" && arguments[3] == folderOf(name)
 		groups, err := os.ReadFile(filepath.Join(dir, "cgroup"))
 		if err != nil || !keeper && !inCgroup(groups, name) {
 			continue
@@ -92,7 +104,7 @@ func findVictim(victim, name string) int {
 		var is bool
 		switch victim {
 		case victimJanitor, victimSandbox:
-			is = slices.Equal(rest, []string{"cluster", victim, name})
+			is = slices.Equal(rest, []string{"cluster", victim, folderOf(name)})
 		case victimAgent:
 			is = slices.Equal(rest, []string{"agent"})
 		case victimContainerd:
@@ -130,8 +142,8 @@ func leftOfCluster(name string, seen []clusterProcess, swept bool) []string {
 		return found
 	}
 	found = append(found, cgroupsOf(name)...)
-	if _, err := os.Stat(filepath.Join(embedded.StateRoot, name)); err == nil {
-		found = append(found, "folder "+filepath.Join(embedded.StateRoot, name))
+	if _, err := os.Stat(folderOf(name)); err == nil {
+		found = append(found, "folder "+folderOf(name))
 	}
 	return found
 }
@@ -148,7 +160,7 @@ func mountsOf(name string) []string {
 		}
 		namespaces[namespace] = true
 		mounts, err := os.ReadFile(filepath.Join(dir, "mountinfo"))
-		if err == nil && bytes.Contains(mounts, []byte(filepath.Join(embedded.StateRoot, name)+"/")) {
+		if err == nil && bytes.Contains(mounts, []byte(folderOf(name)+"/")) {
 			found = append(found, "mounts in "+namespace)
 		}
 	}
@@ -201,9 +213,9 @@ func cgroupsOf(name string) []string {
 // ledgersOf lists the ledgers of runs on the cluster.
 func ledgersOf(name string) []string {
 	var found []string
-	entries, _ := os.ReadDir(experiment.LedgerDir)
+	entries, _ := os.ReadDir(ledgerFolder())
 	for _, entry := range entries {
-		path := filepath.Join(experiment.LedgerDir, entry.Name())
+		path := filepath.Join(ledgerFolder(), entry.Name())
 		data, err := os.ReadFile(path)
 		if err == nil && bytes.Contains(data, fmt.Appendf(nil, "%q:%q", "cluster", name)) {
 			found = append(found, "ledger "+path)
@@ -243,24 +255,21 @@ func leftInCluster(ctx SpecContext, name string) []string {
 	for _, namespace := range namespaces.Items {
 		found = append(found, "namespace "+namespace.Name)
 	}
-	networks, err := c.NodeNetworks(ctx)
-	if err != nil {
-		found = append(found, err.Error())
-	}
-	for _, network := range networks {
-		found = append(found, leftInNetwork(network)...)
-	}
-	return found
+	return append(found, leftInNetwork(ctx, findVictim(victimSandbox, name))...)
 }
 
-// leftInNetwork lists the sets and queues of faults in a network namespace.
-func leftInNetwork(network string) []string {
-	found, err := agent.Residue(network, nil)
+// leftInNetwork lists the sets and queues of faults in a process's network.
+func leftInNetwork(ctx context.Context, pid int) []string {
+	of := filepath.Join("/proc", strconv.Itoa(pid))
+	var found []string
+	sets, err := exec.CommandContext(ctx, "nsenter", "--net="+filepath.Join(of, "ns", "net"), binary, agent.ResidueCommand).CombinedOutput()
 	if err != nil {
 		found = append(found, err.Error())
 	}
-	// Beside …/ns/net, what the process sees of its network.
-	queues, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(network)), "net", "netfilter", "nfnetlink_queue"))
+	for line := range strings.Lines(string(sets)) {
+		found = append(found, strings.TrimSpace(line))
+	}
+	queues, err := os.ReadFile(filepath.Join(of, "net", "netfilter", "nfnetlink_queue"))
 	if err == nil && len(queues) > 0 {
 		found = append(found, "queue "+strings.TrimSpace(string(queues)))
 	}

@@ -131,6 +131,7 @@ func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
 		}
 		// It was faster than the calibration: what was drawn is beyond its end.
 		run.awaitEnd(ctx, prolonged)
+		Expect(run.exit).To(BeZero(), "nobody was killed, and it did not pass:\n%s", run.output())
 		run = t.start(ctx, mode)
 	}
 	Expect(killed).To(BeTrue(), "five runs ended before anybody could be killed")
