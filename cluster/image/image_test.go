@@ -303,23 +303,34 @@ func filesOf(t *testing.T, img v1.Image) map[string]int64 {
 	layers, err := img.Layers()
 	must(t, err)
 	files := map[string]int64{}
-	for _, layer := range layers {
-		content, err := layer.Uncompressed()
-		must(t, err)
-		defer content.Close()
-		for in := tar.NewReader(content); ; {
-			header, err := in.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			must(t, err)
-			if header.ModTime.Unix() != 0 {
-				t.Errorf("%s has a time: %s", header.Name, header.ModTime)
-			}
-			files[header.Name] = header.Mode
+	for i := range layers {
+		for name, header := range entriesOf(t, img, i) {
+			files[name] = header.Mode
 		}
 	}
 	return files
+}
+
+// entriesOf are the headers of one layer, by name.
+func entriesOf(t *testing.T, img v1.Image, i int) map[string]tar.Header {
+	t.Helper()
+	layers, err := img.Layers()
+	must(t, err)
+	content, err := layers[i].Uncompressed()
+	must(t, err)
+	defer content.Close()
+	entries := map[string]tar.Header{}
+	for in := tar.NewReader(content); ; {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return entries
+		}
+		must(t, err)
+		if header.ModTime.Unix() != 0 {
+			t.Errorf("%s has a time: %s", header.Name, header.ModTime)
+		}
+		entries[header.Name] = *header
+	}
 }
 
 func write(t *testing.T, file, content string) {

@@ -42,15 +42,20 @@ func (f file) open() (io.ReadCloser, int64, error) {
 // layer is an uncompressed layer. The registry library's own layers always
 // compress, and hold their bytes in memory or do so twice.
 type layer struct {
-	files  []file
+	write  func(io.Writer) error // the layer's tar, the same each time
 	digest v1.Hash
 	size   int64
 }
 
 var _ v1.Layer = (*layer)(nil)
 
+// newLayer makes a layer of the files, in their order.
 func newLayer(files []file) (*layer, error) {
-	l := &layer{files: files}
+	return layerOf(func(w io.Writer) error { return writeTar(w, files) })
+}
+
+func layerOf(write func(io.Writer) error) (*layer, error) {
+	l := &layer{write: write}
 	stream, err := l.Uncompressed()
 	if err != nil {
 		return nil, err
@@ -81,7 +86,7 @@ func (l *layer) Compressed() (io.ReadCloser, error) { return l.Uncompressed() }
 func (l *layer) Uncompressed() (io.ReadCloser, error) {
 	reader, writer := io.Pipe()
 	// Ends with the stream: a reader that closes early makes the next write fail.
-	go func() { writer.CloseWithError(writeTar(writer, l.files)) }()
+	go func() { writer.CloseWithError(l.write(writer)) }()
 	return reader, nil
 }
 
@@ -114,13 +119,8 @@ func missingParents(p string, made map[string]bool) []string {
 }
 
 func writeEntry(out *tar.Writer, f file) error {
-	header := &tar.Header{
-		Name:    strings.TrimPrefix(f.path, "/"),
-		ModTime: time.Unix(0, 0), // the same content is to be the same image tomorrow
-		Format:  tar.FormatPAX,
-	}
+	header := entry(f.path, f.mode)
 	if f.mode.IsDir() {
-		header.Typeflag, header.Name, header.Mode = tar.TypeDir, header.Name+"/", unixMode(f.mode)
 		return out.WriteHeader(header)
 	}
 	content, size, err := f.open()
@@ -128,7 +128,7 @@ func writeEntry(out *tar.Writer, f file) error {
 		return err
 	}
 	defer content.Close()
-	header.Typeflag, header.Size, header.Mode = tar.TypeReg, size, unixMode(f.mode)
+	header.Size = size
 	if err := out.WriteHeader(header); err != nil {
 		return err
 	}
@@ -136,10 +136,27 @@ func writeEntry(out *tar.Writer, f file) error {
 	return err
 }
 
+// entry is the header of a folder or a file, which belongs to root.
+func entry(name string, mode fs.FileMode) *tar.Header {
+	header := &tar.Header{
+		Typeflag: tar.TypeReg,
+		Name:     strings.TrimPrefix(name, "/"),
+		Mode:     unixMode(mode),
+		ModTime:  time.Unix(0, 0), // the same content is to be the same image tomorrow
+		Format:   tar.FormatPAX,
+	}
+	if mode.IsDir() {
+		header.Typeflag, header.Name = tar.TypeDir, header.Name+"/"
+	}
+	return header
+}
+
 func unixMode(m fs.FileMode) int64 {
 	mode := int64(m.Perm())
-	if m&fs.ModeSticky != 0 {
-		mode |= 0o1000
+	for bit, unix := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if m&bit != 0 {
+			mode |= unix
+		}
 	}
 	return mode
 }

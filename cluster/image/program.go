@@ -119,11 +119,12 @@ func (b builder) published(ctx context.Context, pkg, version string) (string, v1
 
 // wrap puts the program on top of the base, to run as nobody in particular.
 func (b builder) wrap(base *layer, binary string) (v1.Image, error) {
-	program, err := newLayer([]file{{path: programPath(filepath.Base(binary)), mode: 0o755, source: binary}})
+	inside := programPath(filepath.Base(binary))
+	program, err := newLayer([]file{{path: inside, mode: 0o755, source: binary}})
 	if err != nil {
 		return nil, err
 	}
-	return scratch(b.arch, v1.Config{Entrypoint: []string{program.files[0].path}, User: nonroot}, base, program)
+	return scratch(b.arch, v1.Config{Entrypoint: []string{inside}, User: nonroot}, base, program)
 }
 
 // goPackage is what `go list -json` says of a package.
