@@ -71,10 +71,23 @@ func TestContainer(t *testing.T) {
 	if probe := container.ReadinessProbe; probe.HTTPGet.Path != "/ready" || probe.TimeoutSeconds != 1 {
 		t.Errorf("probe is %+v", probe)
 	}
-	i.App.Drain, i.App.Readiness.Path = 0, ""
+	i.App.Command, i.App.Candidate.Command = []string{"/shop"}, []string{"/shop", "--new"}
+	i.App.Writable = []string{"/tmp", "/var/cache"}
+	if got := i.container(history.Candidate, "image"); len(got.Command) != 2 || len(got.VolumeMounts) != 2 || got.VolumeMounts[1].MountPath != "/var/cache" {
+		t.Errorf("the candidate's own command and two writable folders: %+v", got)
+	}
+	if got := i.container(history.Baseline, "image"); len(got.Command) != 1 {
+		t.Errorf("the baseline runs %v, want the app's command", got.Command)
+	}
+	for n, volume := range i.App.volumes() {
+		if volume.EmptyDir == nil || volume.Name != i.App.mounts()[n].Name {
+			t.Errorf("volume %d is %+v", n, volume)
+		}
+	}
+	i.App.Drain, i.App.Readiness.Path, i.App.Command, i.App.Writable = 0, "", nil, nil
 	container = i.container(history.Baseline, "image")
-	if container.Lifecycle != nil || container.ReadinessProbe.TCPSocket == nil || container.Args != nil {
-		t.Errorf("want no drain, a TCP probe and no args: %+v", container)
+	if container.Lifecycle != nil || container.ReadinessProbe.TCPSocket == nil || container.Args != nil || container.Command != nil || container.VolumeMounts != nil {
+		t.Errorf("want no drain, a TCP probe, no command, no args and no volumes: %+v", container)
 	}
 }
 

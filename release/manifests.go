@@ -64,6 +64,13 @@ func (a App) replicas(v history.Version) int32 {
 	return int32(a.Replicas)
 }
 
+func (a App) command(v history.Version) []string {
+	if own := a.variant(v).Command; own != nil {
+		return own
+	}
+	return a.Command
+}
+
 func (a App) args(v history.Version) []string {
 	if own := a.variant(v).Args; own != nil {
 		return own
@@ -108,6 +115,7 @@ func (i *Installation) deployment(v history.Version) (*appsv1.Deployment, error)
 				ObjectMeta: metav1.ObjectMeta{Labels: i.labels(v)},
 				Spec: corev1.PodSpec{
 					Containers:                    []corev1.Container{i.container(v, image)},
+					Volumes:                       i.App.volumes(),
 					TerminationGracePeriodSeconds: new(int64(wholeSeconds(i.App.Grace))),
 					AutomountServiceAccountToken:  new(false),
 					EnableServiceLinks:            new(false),
@@ -122,9 +130,13 @@ func (i *Installation) container(v history.Version, image string) corev1.Contain
 		Name:            i.App.Service,
 		Image:           image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         i.App.command(v),
 		Args:            i.App.args(v),
 		Env:             i.App.env(v),
 		ReadinessProbe:  i.App.probe(),
+		VolumeMounts:    i.App.mounts(),
+		// A process that ends leaves its last words in the pod's status.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.App.Ports)) {
 		container.Ports = append(container.Ports, corev1.ContainerPort{Name: name, ContainerPort: int32(i.App.Ports[name]), Protocol: corev1.ProtocolTCP})
@@ -137,6 +149,25 @@ func (i *Installation) container(v history.Version, image string) corev1.Contain
 	}
 	return container
 }
+
+// volumes are a folder for each path that is to be writable. They go with the pod.
+func (a App) volumes() []corev1.Volume {
+	var volumes []corev1.Volume
+	for n := range a.Writable {
+		volumes = append(volumes, corev1.Volume{Name: writable(n), VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	}
+	return volumes
+}
+
+func (a App) mounts() []corev1.VolumeMount {
+	var mounts []corev1.VolumeMount
+	for n, path := range a.Writable {
+		mounts = append(mounts, corev1.VolumeMount{Name: writable(n), MountPath: path})
+	}
+	return mounts
+}
+
+func writable(n int) string { return fmt.Sprintf("writable-%d", n) }
 
 func (a App) probe() *corev1.Probe {
 	probe := &corev1.Probe{

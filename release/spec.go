@@ -31,7 +31,9 @@ type App struct {
 	Ports     map[string]int    `yaml:"ports" json:"ports"`                           // the one named http carries the load
 	Replicas  int               `yaml:"replicas,omitempty" json:"replicas,omitempty"` // default 3
 	Env       map[string]string `yaml:"env,omitempty" json:"env,omitempty"`
-	Args      []string          `yaml:"args,omitempty" json:"args,omitempty"`
+	Command   []string          `yaml:"command,omitempty" json:"command,omitempty"`   // in place of the image's entrypoint
+	Args      []string          `yaml:"args,omitempty" json:"args,omitempty"`         // in place of the image's cmd
+	Writable  []string          `yaml:"writable,omitempty" json:"writable,omitempty"` // absolute paths of folders that begin empty, for any user to write
 	Version   VersionSource     `yaml:"version,omitempty" json:"version,omitempty"`
 	Readiness Readiness         `yaml:"readiness,omitempty" json:"readiness,omitempty"`
 	Drain     history.Duration  `yaml:"drain,omitempty" json:"drain,omitempty"` // preStop sleep, whole seconds; default 2s
@@ -76,6 +78,7 @@ func (r Readiness) withDefaults() Readiness {
 type Variant struct {
 	Image    string            `yaml:"image,omitempty" json:"image,omitempty"`
 	Env      map[string]string `yaml:"env,omitempty" json:"env,omitempty"`
-	Args     []string          `yaml:"args,omitempty" json:"args,omitempty"`
+	Command  []string          `yaml:"command,omitempty" json:"command,omitempty"` // in place of the app's
+	Args     []string          `yaml:"args,omitempty" json:"args,omitempty"`       // in place of the app's
 	Replicas int               `yaml:"replicas,omitempty" json:"replicas,omitempty"`
 }

@@ -58,7 +58,7 @@ var bad = []struct {
 
 	// The format has it, this version does not.
 	{edit("  service: shop", "  service: shop\n  chart: ./chart"), ":8: app.chart: not supported yet; supported: app.image"},
-	{edit("baseline: {", "baseline: {patch: x, "), ":10: app.baseline.patch: not supported yet; supported: image, env, args and replicas"},
+	{edit("baseline: {", "baseline: {patch: x, "), ":10: app.baseline.patch: not supported yet; supported: image, env, command, args and replicas"},
 	{edit("{header: X-Version}", "{digest: true}"), ":9: app.version.digest: not supported yet"},
 	{edit("app:", "procedure: {command: ./release.sh}\napp:"), ":5: procedure: not supported yet; supported: release.strategy"},
 	{edit("canary, steps", "blue-green, steps"), `:12: release.strategy: strategy "blue-green" is not supported yet; supported: canary`},
@@ -79,7 +79,7 @@ var bad = []struct {
 	// The app.
 	{edit("ko://./scenarios/testdata/prog", "ko://./scenarios/testdata"), ":6: app.image: no Go program in "},
 	{edit("ko://./scenarios/testdata/prog", "ko://example.com/podinfo@latest"), `:6: app.image: "ko://example.com/podinfo@latest" is no Go program: write ko://./dir`},
-	{edit("ko://./scenarios/testdata/prog", "oci-archive:none.tar"), ":6: app.image: there is no file "},
+	{edit("ko://./scenarios/testdata/prog", "'oci-archive:'"), `:6: app.image: "oci-archive:" names no file: write oci-archive:FILE`},
 	{edit("ko://./scenarios/testdata/prog", "https://example.com/shop"), ":6: app.image: \"https://example.com/shop\" is no image: write ko://"},
 	{edit("candidate: {env", "candidate: {image: 'two words', env"), ":11: app.candidate.image: "},
 	{edit("service: shop", "service: 9shop"), `:7: app.service: "9shop" names no Service`},
@@ -88,6 +88,9 @@ var bad = []struct {
 	{edit("{header: X-Version}", "\n    header: X-Version\n    json: version"), ":9: app.version: header (line 10) and json (line 11) are both given"},
 	{edit("  service: shop", "  service: shop\n  readiness: {period: 500ms}"), ":8: app.readiness.period: 500ms: Kubernetes counts whole seconds"},
 	{edit("  service: shop", "  service: shop\n  drain: 30s"), ":8: app.drain: 30s of waiting leaves nothing of grace, 30s"},
+	{edit("  service: shop", "  service: shop\n  writable: [tmp]"), `:8: app.writable[0]: "tmp" is no folder of a container: write an absolute path`},
+	{edit("  service: shop", "  service: shop\n  writable: [/]"), `:8: app.writable[0]: "/" is no folder of a container`},
+	{edit("  service: shop", "  service: shop\n  writable: [/tmp, /tmp]"), `:8: app.writable[1]: "/tmp" is given twice`},
 	{edit("candidate: {env", "candidate: {replicas: 0, env"), ":11: app.candidate.replicas: 0: write 1 or more"},
 
 	// The release.

@@ -231,3 +231,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// An archive is made apart from the scenario that names it. Whoever only reads the
+// scenario does not need it; whoever runs it does.
+func TestMissingArchives(t *testing.T) {
+	text := broken(t, "ko://./scenarios/testdata/prog", "oci-archive:none.tar", "candidate: {env", "candidate: {image: 'docker-archive:/nowhere/v2.tar', env")
+	s, err := decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := s.Missing()
+	if len(missing) != 2 {
+		t.Fatalf("missing are %v, want two", missing)
+	}
+	for i, want := range []string{"bad.yaml:6: app.image: there is no file ", "bad.yaml:11: app.candidate.image: there is no file /nowhere/v2.tar"} {
+		if got := missing[i].String(); !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	there := filepath.Join(t.TempDir(), "v1.tar")
+	write(t, there, "")
+	if s, err = decode(broken(t, "ko://./scenarios/testdata/prog", "oci-archive:"+there)); err != nil || len(s.Missing()) != 0 {
+		t.Errorf("an archive that is there: %v, %v", err, s.Missing())
+	}
+}

@@ -41,12 +41,35 @@ type Scenario struct {
 	Path string `yaml:"-" json:"-"`
 	// Seeded says that the file gives a seed, so that 0 can be one.
 	Seeded bool `yaml:"-" json:"-"`
+	// Archives are the files that hold its images. They are made apart from the
+	// scenario, and may not be there yet: see Missing.
+	Archives []Archive `yaml:"-" json:"-"`
+}
+
+// Archive is an image in a file.
+type Archive struct {
+	Key  string // of the image in the scenario
+	Line int    // on which it stands there
+	File string // absolute
 }
 
 // Metadata names a scenario.
 type Metadata struct {
 	Name   string   `yaml:"name" json:"name"`                         // unique among the scenarios run together
 	Labels []string `yaml:"labels,omitempty" json:"labels,omitempty"` // to choose scenarios by
+}
+
+// Missing says which archives of the scenario are not there, each on its line; none
+// if all are. Without them it is a sound scenario that cannot be run here.
+func (s Scenario) Missing() Problems {
+	var missing Problems
+	for _, a := range s.Archives {
+		if !isFile(a.File) {
+			missing = append(missing, Problem{File: s.Path, Line: a.Line, Key: a.Key,
+				Text: fmt.Sprintf("there is no file %s: make it (docs/images.md says how; those of cutover's own scenarios: `make images`), or correct the path", a.File)})
+		}
+	}
+	return missing
 }
 
 // HasLabel reports whether the scenario carries label.

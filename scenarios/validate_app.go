@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,6 +34,7 @@ func (v *validator) app() {
 	v.want(a.Version.Header == "" || httpToken.MatchString(a.Version.Header), "app.version.header", "%q is no header name", a.Version.Header)
 	v.environment("app.env", a.Env)
 	v.readiness(a.Readiness)
+	v.writable(a.Writable)
 	v.wholeSeconds("app.drain", a.Drain, 0)
 	v.wholeSeconds("app.grace", a.Grace, time.Second)
 	if v.sound("app.drain", "app.grace") {
@@ -53,6 +55,15 @@ func (v *validator) variant(key string, variant release.Variant) {
 func (v *validator) environment(key string, env map[string]string) {
 	for _, variable := range slices.Sorted(maps.Keys(env)) {
 		v.want(variable != "" && !strings.ContainsAny(variable, "= \t"), join(key, variable), "%q is no name of a variable", variable)
+	}
+}
+
+func (v *validator) writable(folders []string) {
+	for i, folder := range folders {
+		key := elem("app.writable", i)
+		v.want(path.IsAbs(folder) && path.Clean(folder) == folder && folder != "/", key,
+			"%q is no folder of a container: write an absolute path such as /tmp", folder)
+		v.want(slices.Index(folders, folder) == i, key, "%q is given twice", folder)
 	}
 }
 
@@ -86,7 +97,8 @@ func (v *validator) image(key, image string) {
 		v.want(strings.Contains(path, "@") || inModule, key,
 			"there is no Go module around %s that %s could be in: add a version, %s@v1.2.3", v.s.Path, path, image)
 	case scheme == "oci-archive" || scheme == "docker-archive":
-		v.want(isFile(v.resolve(rest)), key, "there is no file %s", v.resolve(rest))
+		v.want(rest != "", key, "%q names no file: write %s:FILE", image, scheme)
+		v.s.Archives = append(v.s.Archives, Archive{key, v.line(key), v.resolve(rest)})
 	default:
 		_, err := name.ParseReference(image)
 		v.want(err == nil, key,
@@ -110,11 +122,11 @@ func (v *validator) folder(key, path string) {
 }
 
 // resolve is where a relative path of the app lies.
-func (v *validator) resolve(path string) string {
-	if filepath.IsAbs(path) {
-		return path
+func (v *validator) resolve(file string) string {
+	if filepath.IsAbs(file) {
+		return file
 	}
-	return filepath.Join(v.s.Root(), path)
+	return filepath.Join(v.s.Root(), file)
 }
 
 func isFile(path string) bool {

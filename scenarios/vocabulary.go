@@ -112,7 +112,7 @@ var planned = map[string]string{
 }
 
 const (
-	variants   = "image, env, args and replicas differ between the versions"
+	variants   = "image, env, command, args and replicas differ between the versions"
 	thresholds = "errors and latency limits"
 	generated  = "load.requests"
 	literal    = "the text itself"

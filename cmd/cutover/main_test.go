@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cutover-dev/cutover/scenarios"
 )
 
 // execute runs the program's command line and returns its exit code and its error.
@@ -55,6 +57,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"run", wrong("duration", "for: 20s", "for: 20")}, []string{"duration.yaml:", `"20"`, "unit"}},
 		// An image that is not there.
 		{[]string{"run", wrong("image", "apps/shop", "apps/shed")}, []string{"image.yaml:", "apps/shed"}},
+		// An image in a file that is not there.
+		{[]string{"scenario", "validate", wrong("archive", "ko://./apps/shop", "oci-archive:none.tar")}, []string{"archive.yaml:6: app.image: there is no file", "none.tar", "docs/images.md"}},
 		// Two answers to one question.
 		{[]string{"run", wrong("twice", "action: delay,", "action: delay, duration: 5s,")}, []string{"twice.yaml:", "for", "duration"}},
 		// A file that does not exist.
@@ -93,7 +97,17 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestScenarioCommands(t *testing.T) {
-	if code, text := execute(t, "scenario", "validate", "../../scenarios"); code != 0 {
+	shipped, err := scenarios.Find([]string{"../../scenarios"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate := []string{"scenario", "validate"}
+	for _, scenario := range shipped {
+		if len(scenario.Missing()) == 0 { // archives are made by `make images`, where there is apt
+			validate = append(validate, scenario.Path)
+		}
+	}
+	if code, text := execute(t, validate...); code != 0 {
 		t.Errorf("the shipped scenarios: exit code %d\n%s", code, text)
 	}
 	if code, text := execute(t, "scenario", "list", "../../scenarios", "--label", "gameday"); code != 0 || !strings.Contains(text, "canary-slow-candidate-rolls-back") {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,11 +29,15 @@ func scenarioValidate() *cobra.Command {
 		Use: "validate SCENARIO.yaml...", Short: "Check scenarios without running them", Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			found, err := scenarios.Find(args, "")
+			for _, scenario := range found {
+				if missing := scenario.Missing(); len(missing) > 0 {
+					err = errors.Join(err, missing)
+					continue
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s: ok (plan %.12s)\n", scenario.Path, scenario.Hash())
+			}
 			if err != nil {
 				return usageError{err}
-			}
-			for _, scenario := range found {
-				fmt.Fprintf(c.OutOrStdout(), "%s: ok (plan %.12s)\n", scenario.Path, scenario.Hash())
 			}
 			return nil
 		},
