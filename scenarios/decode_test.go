@@ -179,7 +179,7 @@ func TestImagesOutsideOfAModule(t *testing.T) {
 		{"no folder", "ko://./apps/shop", "relative paths start at the scenario's own directory, as no Go module is around it"},
 		{"a program of no module", "ko://example.com/shop/cmd/shop", "there is no Go module around " + file},
 	} {
-		_, err := Decode(file, []byte(broken(t, "ko://./scenarios/testdata/prog", row.image)))
+		err := decodeToRun(file, broken(t, "ko://./scenarios/testdata/prog", row.image))
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%s, %s: got error %v, want %q", row.why, row.image, err, row.want)
 		}
@@ -187,11 +187,20 @@ func TestImagesOutsideOfAModule(t *testing.T) {
 	// The control: what is refused without a module is found in one, from its root.
 	write(t, filepath.Join(dir, "go.mod"), "module example.test/around")
 	for image, want := range map[string]string{"ko://./mine/loose": "", "ko://example.test/around/mine/loose": "", "oci-archive:shop.tar": "there is no file"} {
-		_, err := Decode(file, []byte(broken(t, "ko://./scenarios/testdata/prog", image)))
+		err := decodeToRun(file, broken(t, "ko://./scenarios/testdata/prog", image))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s in a module: got error %v, want %q", image, err, want)
 		}
 	}
+}
+
+// decodeToRun is what is wrong for whoever wants to run it.
+func decodeToRun(file, text string) error {
+	s, err := Decode(file, []byte(text))
+	if missing := s.Missing(); err == nil && len(missing) > 0 {
+		return missing
+	}
+	return err
 }
 
 func TestFirstScenario(t *testing.T) {
