@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -94,72 +92,10 @@ func stuck(pods []corev1.Pod) error {
 func remedy(reason string) string {
 	switch reason {
 	case "CrashLoopBackOff":
-		return "its process keeps ending; read its log and check the version's env and args"
+		return "its process keeps ending; what it said last is below; check the version's env, command and args"
 	case "CreateContainerConfigError":
 		return "its configuration refers to something that does not exist"
 	default:
 		return "its image is not on the node and cannot be pulled; load it, or correct the reference"
 	}
-}
-
-// complaints are what pods and events have to say. They are gathered with time of
-// their own: the caller's is usually over when they are needed.
-func (i *Installation) complaints(ctx context.Context, v history.Version) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-	defer cancel()
-	var text strings.Builder
-	names := map[string]bool{i.App.Workload(v): true}
-	if hash, known := i.Pods.Hash(v); known {
-		names[i.App.Workload(v)+"-"+hash] = true // its ReplicaSet
-	}
-	pods, err := i.pods(ctx, v)
-	if err != nil {
-		return fmt.Sprintf("\n  (what the pods say could not be read: %v)", err)
-	}
-	for _, pod := range pods {
-		names[pod.Name] = true
-		for _, status := range pod.Status.ContainerStatuses {
-			text.WriteString(complaint(pod.Name, status))
-		}
-	}
-	for _, event := range i.warnings(ctx, names) {
-		fmt.Fprintf(&text, "\n  event on %s: %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
-	}
-	return text.String()
-}
-
-func complaint(pod string, status corev1.ContainerStatus) string {
-	var text string
-	if waiting := status.State.Waiting; waiting != nil {
-		text = fmt.Sprintf("\n  pod %s waits: %s: %s", pod, waiting.Reason, waiting.Message)
-	} else if !status.Ready {
-		text = fmt.Sprintf("\n  pod %s runs but does not pass its readiness probe", pod)
-	}
-	if ended := status.LastTerminationState.Terminated; ended != nil {
-		text += fmt.Sprintf("\n  pod %s ended before: %s, exit code %d", pod, ended.Reason, ended.ExitCode)
-	}
-	return text
-}
-
-// warnings are the last three warning events on the named objects. A failure to
-// read them costs only words in an error that is being returned already.
-func (i *Installation) warnings(ctx context.Context, names map[string]bool) []corev1.Event {
-	var events corev1.EventList
-	if err := i.Client.List(ctx, &events, client.InNamespace(i.Namespace)); err != nil {
-		return nil
-	}
-	found := slices.DeleteFunc(events.Items, func(e corev1.Event) bool {
-		return e.Type != corev1.EventTypeWarning || !names[e.InvolvedObject.Name]
-	})
-	slices.SortStableFunc(found, func(a, b corev1.Event) int { return lastSeen(a).Compare(lastSeen(b)) })
-	return found[max(0, len(found)-3):]
-}
-
-// lastSeen is when an event last happened: which field says so depends on the
-// component that wrote it.
-func lastSeen(e corev1.Event) time.Time {
-	if e.LastTimestamp.IsZero() {
-		return e.EventTime.Time
-	}
-	return e.LastTimestamp.Time
 }
