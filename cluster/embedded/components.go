@@ -6,18 +6,20 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -78,45 +80,75 @@ func EnsureComponents(ctx context.Context, out io.Writer) (Components, error) {
 	if err != nil {
 		return Components{}, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
-	if err != nil {
-		return Components{}, err
-	}
-	defer unlock()
 	version, err := goVersion(ctx)
 	if err != nil {
 		return Components{}, err
 	}
-	dirs := make([]string, len(components))
-	var missing []int
-	for i, c := range components {
-		key, err := c.key(version)
-		if err != nil {
-			return Components{}, err
-		}
-		dirs[i] = c.dir(cache, key)
-		switch err := verifySums(dirs[i]); {
-		case err == nil:
-			continue
-		case !errors.Is(err, fs.ErrNotExist):
-			fmt.Fprintf(out, "%s: the cached build is damaged (%v); building it again\n", c.label(i), err)
-		}
-		missing = append(missing, i)
+	// The usual case takes no lock: clusters that start at once do not wait for each
+	// other.
+	dirs, missing, err := inspect(cache, version)
+	if err == nil && len(missing) > 0 {
+		err = buildMissing(ctx, cache, version, out)
 	}
-	// Before the first build: the component that needs most comes after minutes.
-	if err := requireTools(ctx, missing); err != nil {
+	if err != nil {
 		return Components{}, err
-	}
-	for _, i := range missing {
-		if err := components[i].make(ctx, dirs[i], components[i].label(i), out); err != nil {
-			return Components{}, err
-		}
 	}
 	return gather(cache, dirs)
 }
 
-func (c component) label(i int) string {
-	return fmt.Sprintf("component  %d/%d %s", i+1, len(components), c.name)
+// inspect returns the folder of every component, and what is wrong with those, by
+// number, that cannot be used: fs.ErrNotExist where nothing was built.
+func inspect(cache, goVersion string) (dirs []string, missing map[int]error, err error) {
+	dirs = make([]string, len(components))
+	wrong := make([]error, len(components))
+	var group errgroup.Group
+	for i, c := range components {
+		group.Go(func() error {
+			key, err := c.key(goVersion)
+			if err != nil {
+				return err
+			}
+			dirs[i] = c.dir(cache, key)
+			wrong[i] = verifySums(dirs[i])
+			return nil
+		})
+	}
+	err = group.Wait()
+	missing = map[int]error{}
+	for i, is := range wrong {
+		if is != nil {
+			missing[i] = is
+		}
+	}
+	return dirs, missing, err
+}
+
+// buildMissing builds what is missing once nobody else does.
+func buildMissing(ctx context.Context, cache, goVersion string, out io.Writer) error {
+	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	dirs, missing, err := inspect(cache, goVersion)
+	if err != nil {
+		return err
+	}
+	numbers := slices.Sorted(maps.Keys(missing))
+	// Before the first build: the component that needs most comes after minutes.
+	if err := requireTools(ctx, numbers); err != nil {
+		return err
+	}
+	for _, i := range numbers {
+		label := fmt.Sprintf("component  %d/%d %s", i+1, len(components), components[i].name)
+		if !errors.Is(missing[i], fs.ErrNotExist) {
+			fmt.Fprintf(out, "%s: the cached build is damaged (%v); building it again\n", label, missing[i])
+		}
+		if err := components[i].make(ctx, dirs[i], label, out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Built reports whether nothing has to be built any more: every component is in the
@@ -135,13 +167,8 @@ func Built(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	for _, c := range components {
-		key, err := c.key(version)
-		if err != nil || verifySums(c.dir(cache, key)) != nil {
-			return false, nil
-		}
-	}
-	return true, nil
+	_, missing, err := inspect(cache, version)
+	return err == nil && len(missing) == 0, err
 }
 
 func (c component) dir(cache, key string) string { return filepath.Join(cache, c.name+"-"+key) }
@@ -304,7 +331,11 @@ func gather(cache string, built []string) (Components, error) {
 			}
 		}
 	}
-	return Components{dir: dir}, os.Rename(aside, dir)
+	err = os.Rename(aside, dir)
+	if _, there := os.Stat(dir); there == nil {
+		err = nil // another process made the same one first
+	}
+	return Components{dir: dir}, err
 }
 
 // cacheDir is the root-owned folder that built components live in.
@@ -330,75 +361,6 @@ func cacheDir() (string, error) {
 		return "", fmt.Errorf("the component cache %s belongs to uid %d with mode %v; others could change what root runs. Remove it, or chown it to uid %d and chmod 700", dir, stat.Uid, info.Mode().Perm(), os.Geteuid())
 	}
 	return dir, nil
-}
-
-const sumsFile = "SHA256SUMS.json"
-
-func writeSums(dir string) error {
-	sums, err := sumAll(dir)
-	if err != nil {
-		return err
-	}
-	data, err := json.MarshalIndent(sums, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, sumsFile), data, 0o600)
-}
-
-// verifySums compares every program with what was built. Its error is
-// fs.ErrNotExist where nothing was built.
-func verifySums(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, sumsFile))
-	if err != nil {
-		return err
-	}
-	var want map[string]string
-	if err := json.Unmarshal(data, &want); err != nil {
-		return fmt.Errorf("%s: %w", sumsFile, err)
-	}
-	got, err := sumAll(dir)
-	if err != nil {
-		return err
-	}
-	for name, sum := range want {
-		if got[name] != sum {
-			return fmt.Errorf("%s is not what was built", name)
-		}
-	}
-	return nil
-}
-
-func sumAll(dir string) (map[string]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]string{}
-	for _, entry := range entries {
-		if !entry.Type().IsRegular() || entry.Name() == sumsFile {
-			continue
-		}
-		sum, err := sumFile(filepath.Join(dir, entry.Name()))
-		if err != nil {
-			return nil, err
-		}
-		sums[entry.Name()] = sum
-	}
-	return sums, nil
-}
-
-func sumFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // lockFile waits for an exclusive lock and returns its release.

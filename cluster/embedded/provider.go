@@ -42,21 +42,20 @@ type Options struct {
 	// Executable is the cutover program, which the cluster's own processes run;
 	// this program if empty.
 	Executable string
-	// Reached is told of each phase of the start when it is over. Phases that run
-	// side by side tell it from goroutines of their own. May be nil.
+	// Reached is told of each phase of the start when it is over. May be nil.
 	Reached func(Phase)
 }
 
 // Phase is a part of a start, named by what is true when it is over.
 type Phase string
 
-// The phases of a start. Images are loaded while the nodes are awaited.
+// The phases of a start.
 const (
 	ComponentsChecked Phase = "components checked"
 	StateWritten      Phase = "keys and configuration written"
+	ImagesLinked      Phase = "images linked"
 	SandboxLaunched   Phase = "sandbox launched"
 	NodesReady        Phase = "nodes Ready"
-	ImagesLoaded      Phase = "images loaded"
 	DNSDeployed       Phase = "CoreDNS deployed"
 )
 
@@ -110,6 +109,10 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
+	images, err := ensureStore(ctx, programs, o.Out)
+	if err != nil {
+		return nil, err
+	}
 	s, err := stateOf(o.Name)
 	if err != nil {
 		return nil, err
@@ -133,6 +136,10 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	o.Reached(StateWritten)
+	if err := c.takeImages(images, o.Nodes); err != nil {
+		return nil, err
+	}
+	o.Reached(ImagesLinked)
 	if c.owner, err = startJanitor(ctx, s, o.Owned); err != nil {
 		return nil, err
 	}
@@ -179,6 +186,21 @@ func (s state) publish() error {
 	return os.Rename(aside, s.kubeconfig())
 }
 
+// takeImages gives each node's containerd, before it starts, the images that every
+// cluster runs.
+func (c *Cluster) takeImages(images imageStore, nodes int) error {
+	for _, n := range nodesOf(nodes) {
+		if err := images.linkInto(c.state.node(n).path("data/containerd")); err != nil {
+			return err
+		}
+	}
+	references, err := images.references()
+	for _, reference := range references {
+		c.loaded[reference] = true
+	}
+	return err
+}
+
 // connect reads how to reach the cluster.
 func (c *Cluster) connect() (err error) {
 	if c.spec, err = c.state.read(); err != nil {
@@ -192,34 +214,16 @@ func (c *Cluster) connect() (err error) {
 	return nil
 }
 
-// awaitUsable waits for the API and the nodes, and meanwhile loads what the first
-// pods need.
+// awaitUsable waits for the API and the nodes.
 func (c *Cluster) awaitUsable(ctx context.Context, reached func(Phase)) error {
 	client, err := kubernetes.NewForConfig(c.rest)
 	if err != nil {
 		return err
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := c.awaitNodes(groupCtx, client); err != nil {
-			return err
-		}
-		reached(NodesReady)
-		return nil
-	})
-	group.Go(func() error {
-		if err := c.loadOwn(groupCtx, "pause", pauseImage); err != nil {
-			return err
-		}
-		if err := c.loadOwn(groupCtx, "coredns", corednsImage); err != nil {
-			return err
-		}
-		reached(ImagesLoaded)
-		return nil
-	})
-	if err := group.Wait(); err != nil {
+	if err := c.awaitNodes(ctx, client); err != nil {
 		return err
 	}
+	reached(NodesReady)
 	if err := installDNS(ctx, client); err != nil {
 		return err
 	}
@@ -397,43 +401,24 @@ func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image)
 }
 
 func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1.Image) error {
-	read, write := io.Pipe()
-	defer read.Close()
-	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
-	importer := exec.CommandContext(ctx, c.components.Path("ctr"), "--address", c.state.node(n).containerd(), "--namespace", "k8s.io",
-		"images", "import", "--no-unpack=false", "-")
-	importer.Stdin = read
-	if output, err := importer.CombinedOutput(); err != nil {
-		return fmt.Errorf("load image %s into %s of cluster %s: %w\n%s", reference, n.name(), c.Name(), err, output)
+	if err := importImage(ctx, c.components, c.state.node(n).containerd(), reference, img); err != nil {
+		return fmt.Errorf("%s of cluster %s: %w", n.name(), c.Name(), err)
 	}
 	return nil
 }
 
-// loadOwn loads an image of one component. containerd may still be starting.
-func (c *Cluster) loadOwn(ctx context.Context, program, reference string) error {
-	img, err := image.FromBinary(ctx, program, c.components.Path(program), nil)
-	if err != nil {
-		return err
+// importImage hands an image to the containerd behind the socket.
+func importImage(ctx context.Context, programs Components, socket, reference string, img v1.Image) error {
+	read, write := io.Pipe()
+	defer read.Close()
+	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
+	importer := exec.CommandContext(ctx, programs.Path("ctr"), "--address", socket, "--namespace", "k8s.io",
+		"images", "import", "--no-unpack=false", "-")
+	importer.Stdin = read
+	if output, err := importer.CombinedOutput(); err != nil {
+		return fmt.Errorf("load image %s: %w\n%s", reference, err, output)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, n := range nodesOf(c.spec.Nodes) {
-		group.Go(func() error {
-			var last error
-			err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-				if _, missing := os.Stat(c.state.node(n).containerd()); missing != nil {
-					last = missing
-					return false, nil
-				}
-				last = c.loadInto(ctx, n, reference, img.Image)
-				return last == nil, nil
-			})
-			if err != nil {
-				return errors.Join(err, last)
-			}
-			return nil
-		})
-	}
-	return group.Wait()
+	return nil
 }
 
 // Close implements cluster.Cluster: an owned cluster is taken down.
