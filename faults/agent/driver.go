@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"time"
 
@@ -45,7 +46,14 @@ func tryNetem() error {
 	go func() {
 		// Never unlocked: the thread, and with it the namespace, dies with the goroutine.
 		runtime.LockOSThread()
-		result <- addNetemInNewNetns()
+		if unix.Gettid() != os.Getpid() {
+			result <- addNetemInNewNetns()
+			return
+		}
+		// But for the main thread: it cannot end, and its network is what others
+		// take for the process's. While it is held here the trial gets another one.
+		result <- tryNetem()
+		runtime.UnlockOSThread()
 	}()
 	return <-result
 }
