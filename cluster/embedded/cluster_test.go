@@ -13,10 +13,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Real clusters, two side by side: they take some ten seconds, root, and the
+// realCluster skips where no cluster can be, and returns what one is made by: the
 // program, which `make test` builds and names by CUTOVER_BINARY.
-func TestTwoClustersSideBySide(t *testing.T) {
-	binary := os.Getenv("CUTOVER_BINARY")
+func realCluster(t *testing.T) (ctx context.Context, binary string) {
+	t.Helper()
+	binary = os.Getenv("CUTOVER_BINARY")
 	switch {
 	case testing.Short():
 		t.Skip("it starts real clusters")
@@ -26,10 +27,16 @@ func TestTwoClustersSideBySide(t *testing.T) {
 		t.Skip("CUTOVER_BINARY does not name the program; `make test` does")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	if _, err := EnsureComponents(ctx, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
+	return ctx, binary
+}
+
+// Two side by side take some ten seconds.
+func TestTwoClustersSideBySide(t *testing.T) {
+	ctx, binary := realCluster(t)
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() { upAndDown(ctx, t, binary) })

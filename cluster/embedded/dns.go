@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
+
+	"github.com/cutover-dev/cutover/cluster"
 )
 
 const corednsImage = "cutover.local/coredns:1"
@@ -69,21 +71,23 @@ func installDNS(ctx context.Context, client kubernetes.Interface) error {
 }
 
 func dnsDeployment(meta metav1.ObjectMeta) *appsv1.Deployment {
+	pod := corev1.PodSpec{
+		ServiceAccountName: meta.Name,
+		DNSPolicy:          corev1.DNSDefault,
+		PriorityClassName:  "system-cluster-critical",
+		Containers: []corev1.Container{{
+			Name: meta.Name, Image: corednsImage, Args: []string{"-conf", "/etc/coredns/Corefile"},
+			VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/coredns"}},
+			ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
+				HTTPGet: &corev1.HTTPGetAction{Path: "/ready", Port: intstr.FromInt32(8181)}}},
+		}},
+		Volumes: []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: meta.Name}}}}},
+	}
+	cluster.BesideControlPlane(&pod)
 	return &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{
 		Replicas: ptr.To[int32](1),
 		Selector: &metav1.LabelSelector{MatchLabels: meta.Labels},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: corev1.PodSpec{
-			ServiceAccountName: meta.Name,
-			DNSPolicy:          corev1.DNSDefault,
-			PriorityClassName:  "system-cluster-critical",
-			Containers: []corev1.Container{{
-				Name: meta.Name, Image: corednsImage, Args: []string{"-conf", "/etc/coredns/Corefile"},
-				VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/coredns"}},
-				ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
-					HTTPGet: &corev1.HTTPGetAction{Path: "/ready", Port: intstr.FromInt32(8181)}}},
-			}},
-			Volumes: []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-				LocalObjectReference: corev1.LocalObjectReference{Name: meta.Name}}}}},
-		}},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels}, Spec: pod},
 	}}
 }

@@ -6,6 +6,9 @@ import (
 	"net"
 	"os"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -128,12 +131,44 @@ func addRoute(r netlink.Route, destination string) error {
 }
 
 // route makes a router of this network namespace, for its pods and the nodes
-// behind it, and has it tell every sender, not one in a second, of what is
-// unreachable.
+// behind it.
 func route() error {
 	_, err := raise("lo", "")
-	for setting, value := range map[string]string{"ip_forward": "1", "icmp_ratelimit": "0"} {
-		err = errors.Join(err, os.WriteFile("/proc/sys/net/ipv4/"+setting, []byte(value), 0o644))
-	}
-	return err
+	return errors.Join(err, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644), refuse())
 }
+
+// refuse tells every sender, every time, that there is no way to where it sends.
+// The kernel would do so itself, but to each sender only once a second, and the
+// limit is the whole host's: a pod that dials a dead one again and again would wait
+// for its second SYN.
+func refuse() error {
+	// Those that are told of by ICMP are limited too, but by a setting of our own.
+	if err := os.WriteFile("/proc/sys/net/ipv4/icmp_ratemask", []byte("0"), 0o644); err != nil {
+		return err
+	}
+	rules, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	table := rules.AddTable(&nftables.Table{Name: "cutover_router", Family: nftables.TableFamilyIPv4})
+	chain := rules.AddChain(&nftables.Chain{
+		Name: "prerouting", Table: table, Type: nftables.ChainTypeFilter,
+		// Behind what makes a pod's address of a Service's.
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityFilter,
+	})
+	// fib daddr type unicast, fib daddr oif missing: nobody's, and no way there.
+	rules.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_UNICAST)},
+		&expr.Fib{Register: 1, FlagDADDR: true, ResultOIF: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(0)},
+		&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpHostUnreachable},
+	}})
+	if err := rules.Flush(); err != nil {
+		return fmt.Errorf("refuse what is unreachable; it takes a kernel 5.9 or later with nf_tables, nft_fib and nft_reject: %w", err)
+	}
+	return nil
+}
+
+// icmpHostUnreachable is the code of the ICMP message destination unreachable.
+const icmpHostUnreachable = 1

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -224,11 +225,21 @@ func (c *Cluster) awaitUsable(ctx context.Context, reached func(Phase)) error {
 		return err
 	}
 	reached(NodesReady)
+	if err := markControlPlane(ctx, client); err != nil {
+		return err
+	}
 	if err := installDNS(ctx, client); err != nil {
 		return err
 	}
 	reached(DNSDeployed)
 	return nil
+}
+
+// markControlPlane labels node 0, which its kubelet may not do itself.
+func markControlPlane(ctx context.Context, client kubernetes.Interface) error {
+	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:""}}}`, cluster.ControlPlaneLabel)
+	_, err := client.CoreV1().Nodes().Patch(ctx, node(0).name(), types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	return err
 }
 
 func (c *Cluster) awaitNodes(ctx context.Context, client kubernetes.Interface) error {

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/cutover-dev/cutover/cluster"
 )
 
 // requestIDHeader is the request header that the access log keeps. Whoever sends
@@ -64,6 +66,12 @@ func args() []string {
 // deployment has no resource limits: a gateway that is throttled would be measured
 // as a slow release.
 func deployment(image string) *appsv1.Deployment {
+	pod := corev1.PodSpec{
+		ServiceAccountName: name,
+		EnableServiceLinks: new(false),
+		Containers:         []corev1.Container{container(image)},
+	}
+	cluster.BesideControlPlane(&pod)
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: named(name),
@@ -72,11 +80,7 @@ func deployment(image string) *appsv1.Deployment {
 			Selector: &metav1.LabelSelector{MatchLabels: podLabels()},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: podLabels()},
-				Spec: corev1.PodSpec{
-					ServiceAccountName: name,
-					EnableServiceLinks: new(false),
-					Containers:         []corev1.Container{container(image)},
-				},
+				Spec:       pod,
 			},
 		},
 	}
