@@ -48,7 +48,7 @@ func (m heatmap) shade(level int) string {
 
 // failedShade is how opaque the hue of failures is at that level.
 func (m heatmap) failedShade(level int) px {
-	return []px{0.3, 0.45, 0.62, 0.8, 1}[maxLevels-len(m.levels)+level]
+	return []px{0.5, 0.62, 0.74, 0.87, 1}[maxLevels-len(m.levels)+level]
 }
 
 // heatCells paints one path for each shade.

@@ -60,10 +60,12 @@
         ...(note ? [make("div", "note", note)] : []),
         ...names.flatMap((name, i) => [make("span", "", name), make("b", "", row.cells[i].textContent)]));
       frame.append(cursor, tip);
-      const at = e.clientX - frame.getBoundingClientRect().left + frame.scrollLeft;
+      const edge = frame.getBoundingClientRect();
+      const at = e.clientX - edge.left + frame.scrollLeft;
       const roomRight = frame.scrollLeft + frame.clientWidth - at;
       cursor.style.left = at + "px";
       tip.style.left = (roomRight > tip.offsetWidth + 24 ? at + 14 : at - tip.offsetWidth - 14) + "px";
+      tip.style.top = Math.max(0, Math.min(e.clientY - edge.top - 24, frame.clientHeight - tip.offsetHeight)) + "px";
     });
   }
 
