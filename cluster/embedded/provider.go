@@ -418,8 +418,26 @@ func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1
 	return nil
 }
 
+// importTries are how often an image is handed over: a containerd that ended in the
+// middle of it is started again within a second.
+const importTries = 3
+
 // importImage hands an image to the containerd behind the socket.
 func importImage(ctx context.Context, programs Components, socket, reference string, img v1.Image) error {
+	var err error
+	for range importTries {
+		if err = importOnce(ctx, programs, socket, reference, img); err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return err
+}
+
+func importOnce(ctx context.Context, programs Components, socket, reference string, img v1.Image) error {
 	read, write := io.Pipe()
 	defer read.Close()
 	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
