@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -62,13 +64,19 @@ func (r *run) inBackground(ctx context.Context, what string, do func(context.Con
 
 // buildImages builds every image of the app and loads it into the cluster.
 func (r *run) buildImages(ctx context.Context) error {
+	scratch, remove, err := r.makeScratch(ctx)
+	if err != nil {
+		return err
+	}
+	// What fails is in the record, and tried again at the end.
+	defer func() { _ = remove(context.WithoutCancel(ctx)) }()
 	app := r.scenario.App
 	r.app.Images = map[string]string{}
 	for _, ref := range []string{app.Image, app.Baseline.Image, app.Candidate.Image} {
 		if _, done := r.app.Images[ref]; done || ref == "" {
 			continue
 		}
-		built, err := image.Build(ctx, ref, image.Options{CacheDir: r.CacheDir, Dir: r.scenario.Root(), Notify: r.progress})
+		built, err := image.Build(ctx, ref, image.Options{CacheDir: r.CacheDir, Dir: r.scenario.Root(), TempDir: scratch, Notify: r.progress})
 		if err != nil {
 			return err
 		}
@@ -78,6 +86,23 @@ func (r *run) buildImages(ctx context.Context) error {
 		r.app.Images[ref] = built.Ref
 	}
 	return nil
+}
+
+// makeScratch makes a folder for temporary files, through the ledger: a compiler
+// that is killed, or loses this process, leaves some.
+func (r *run) makeScratch(ctx context.Context) (string, safety.Undo, error) {
+	path, err := filepath.Abs(filepath.Join(os.TempDir(), "cutover-run-"+r.id))
+	if err != nil {
+		return "", nil, err
+	}
+	params, err := json.Marshal(scratchParams{Path: path})
+	if err != nil {
+		return "", nil, err
+	}
+	remove, err := r.ledger.Do(ctx, safety.Action{Kind: kindScratch, Params: params}, func(context.Context) error {
+		return os.Mkdir(path, 0o700)
+	})
+	return path, remove, err
 }
 
 func (r *run) makeNamespace(ctx context.Context) error {

@@ -35,6 +35,22 @@ type namespaceParams struct {
 	Name string `json:"name"`
 }
 
+// kindScratch is a folder for temporary files. It is on this machine, not in the
+// cluster.
+const kindScratch = "scratch-folder"
+
+type scratchParams struct {
+	Path string `json:"path"`
+}
+
+func removeScratch(_ context.Context, params json.RawMessage) error {
+	var p scratchParams
+	if err := json.Unmarshal(params, &p); err != nil {
+		return err
+	}
+	return os.RemoveAll(p.Path)
+}
+
 // undoers can undo whatever a run does, from what its ledger says.
 func undoers(c client.Client) safety.Undoers {
 	all := safety.Undoers{kindNamespace: func(ctx context.Context, params json.RawMessage) error {
@@ -43,7 +59,7 @@ func undoers(c client.Client) safety.Undoers {
 			return err
 		}
 		return deleteNamespace(ctx, c, p.Name)
-	}}
+	}, kindScratch: removeScratch}
 	for kind, undo := range faults.Undoers(c) {
 		all[kind] = undo
 	}
@@ -153,13 +169,14 @@ func reach(header safety.Header) (client.Client, error) {
 	return NewClient(config)
 }
 
-// gone are the undoers for a cluster that is no more.
+// gone are the undoers for a cluster that is no more: all in it went with it.
 func gone() safety.Undoers {
 	nothing := func(context.Context, json.RawMessage) error { return nil }
 	all := safety.Undoers{}
 	for kind := range undoers(nil) {
 		all[kind] = nothing
 	}
+	all[kindScratch] = removeScratch
 	return all
 }
 

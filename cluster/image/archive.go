@@ -35,7 +35,7 @@ func (b builder) ociArchive(ctx context.Context, file string) (string, v1.Image,
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the archive: %w", err)
 	}
-	work, remove, err := workFolder()
+	work, remove, err := b.workFolder()
 	if err != nil {
 		return "", nil, err
 	}

@@ -30,6 +30,9 @@ type Options struct {
 	// Dir is what relative paths start from, and the module that import paths
 	// without a version are resolved in. The current folder if empty.
 	Dir string
+	// TempDir is where it works; what it needs there is gone when Build returns, but
+	// not when the process is killed. The system's folder for such things if empty.
+	TempDir string
 	// Arch is the GOARCH of the nodes. This machine's if empty.
 	Arch string
 	// Notify is told before anything that may take long, in a line for people.
@@ -72,6 +75,7 @@ func WriteArchive(w io.Writer, ref string, img v1.Image) error {
 type builder struct {
 	store  store
 	dir    string
+	temp   string
 	arch   string
 	notify func(string)
 }
@@ -84,9 +88,12 @@ func newBuilder(opts Options) (builder, error) {
 	if err != nil {
 		return builder{}, fmt.Errorf("resolving folder %q: %w", opts.Dir, err)
 	}
-	b := builder{store: store{dir: opts.CacheDir}, dir: dir, arch: opts.Arch, notify: opts.Notify}
+	b := builder{store: store{dir: opts.CacheDir}, dir: dir, temp: opts.TempDir, arch: opts.Arch, notify: opts.Notify}
 	if b.arch == "" {
 		b.arch = runtime.GOARCH
+	}
+	if b.temp == "" {
+		b.temp = os.TempDir()
 	}
 	if b.notify == nil {
 		b.notify = func(string) {}
@@ -133,12 +140,12 @@ func (b builder) checkPlatform(img v1.Image) error {
 }
 
 // workFolder makes a folder for what is needed only until the image is kept.
-func workFolder() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp("", "cutover-image-")
+func (b builder) workFolder() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp(b.temp, "cutover-image-")
 	if err != nil {
 		return "", nil, fmt.Errorf("making a folder to work in: %w", err)
 	}
-	// What is left behind is in the system's own folder for such things.
+	// What is left behind is in a folder for such things.
 	return dir, func() { _ = os.RemoveAll(dir) }, nil
 }
 

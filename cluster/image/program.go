@@ -56,7 +56,7 @@ func (b builder) local(ctx context.Context, ref string, folder bool) (string, v1
 	if err != nil {
 		return "", nil, err
 	}
-	work, remove, err := workFolder()
+	work, remove, err := b.workFolder()
 	if err != nil {
 		return "", nil, err
 	}
@@ -94,7 +94,7 @@ func (b builder) published(ctx context.Context, pkg, version string) (string, v1
 	if err != nil {
 		return "", nil, err
 	}
-	work, remove, err := workFolder()
+	work, remove, err := b.workFolder()
 	if err != nil {
 		return "", nil, err
 	}
@@ -161,9 +161,10 @@ func (b builder) goBuild(ctx context.Context, dir, output string, env ...string)
 	return nil
 }
 
-// target makes go work for the nodes rather than for this machine.
+// target makes go work for the nodes rather than for this machine, and where it
+// leaves nothing behind when it is killed.
 func (b builder) target() []string {
-	return []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + b.arch}
+	return []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + b.arch, "GOTMPDIR=" + b.temp}
 }
 
 func programName(importPath string) string {
