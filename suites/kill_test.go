@@ -79,8 +79,9 @@ const (
 	// containers every second and at the runtime every five.
 	usableWithin = 30 * time.Second
 	// Waiting for one that was killed prolongs a run: an injection may take 20 s, an
-	// undo by the node's own expiry as long as the fault.
-	prolonged = time.Minute
+	// undo by the node's own expiry as long as the fault, and a pod as long as the
+	// kubelet's next look at a runtime that was away.
+	prolonged = 90 * time.Second
 )
 
 // Of the fault in testdata/killed.yaml.
