@@ -43,13 +43,14 @@ func parseDelay(spec *v1alpha1.DelaySpec, seed int64) (Delay, error) {
 	return delay, nil
 }
 
-// sequence returns the delays of one packet after another, as netem draws them:
-// uniform within the jitter, each draw mixed with the one before it.
-func (d Delay) sequence() func() time.Duration {
+// Sequence returns the delays of one packet after another, as netem draws them:
+// uniform within the jitter, each draw mixed with the one before it. Each stream
+// draws by itself; the first pod of a fault on a node has stream 0.
+func (d Delay) Sequence(stream uint64) func() time.Duration {
 	if d.Jitter == 0 {
 		return func() time.Duration { return d.Latency }
 	}
-	random := rand.New(rand.NewPCG(uint64(d.Seed), 0))
+	random := rand.New(rand.NewPCG(uint64(d.Seed), stream))
 	last := random.Float64()
 	return func() time.Duration {
 		last = (1-d.Correlation)*random.Float64() + d.Correlation*last

@@ -26,7 +26,7 @@ func TestParseDelay(t *testing.T) {
 
 func TestSequenceStaysWithinJitterAndFollowsItsSeed(t *testing.T) {
 	d := Delay{Latency: 100 * time.Millisecond, Jitter: 20 * time.Millisecond, Seed: 3}
-	one, two := d.sequence(), d.sequence()
+	one, two := d.Sequence(0), d.Sequence(0)
 	var sum time.Duration
 	const n = 20000
 	for range n {
@@ -46,7 +46,7 @@ func TestSequenceStaysWithinJitterAndFollowsItsSeed(t *testing.T) {
 
 func TestSequenceCorrelates(t *testing.T) {
 	for _, rho := range []float64{0, 0.9} {
-		next := Delay{Latency: time.Second, Jitter: time.Second, Correlation: rho, Seed: 3}.sequence()
+		next := Delay{Latency: time.Second, Jitter: time.Second, Correlation: rho, Seed: 3}.Sequence(0)
 		var xy, xx float64
 		last := float64(next() - time.Second)
 		for range 20000 {

@@ -33,11 +33,24 @@ type Driver interface {
 
 // NewDriver is netem where the kernel has it, else the queue.
 func NewDriver() (Driver, error) {
+	if driver, err := NewNetemDriver(); err == nil {
+		return driver, nil
+	}
+	return NewQueueDriver()
+}
+
+// NewNetemDriver delays with the kernel's netem. The error says that the kernel
+// has none.
+func NewNetemDriver() (Driver, error) {
 	if err := tryNetem(); err != nil {
-		return newQueueDriver(currentNetns)
+		return nil, err
 	}
 	return newNetemDriver(), nil
 }
+
+// NewQueueDriver delays in user space what enters the network namespace that the
+// process is in.
+func NewQueueDriver() (Driver, error) { return newQueueDriver(currentNetns) }
 
 // tryNetem adds a netem to a veth in a network namespace that lives only as long
 // as the trial: the one sure way to know whether the kernel has sch_netem.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,7 +30,7 @@ func (p netnsPod) inhabit(t *testing.T) {
 	t.Helper()
 	ctx, kill := context.WithCancel(context.Background())
 	process := exec.CommandContext(ctx, "sleep", "60")
-	inNetns(t, p.ns, process.Start)
+	inNetns(t, p, process.Start)
 	t.Cleanup(func() { kill(); _ = process.Wait() })
 }
 
@@ -42,8 +43,8 @@ func TestFindPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer where.ns.Close()
-	if !where.ns.Equal(p.ns) || where.link < 2 {
-		t.Errorf("found %v, want the pod's eth0 in %v", where, p.ns)
+	if !where.ns.Equal(netns.NsHandle(p.Fd())) || where.link < 2 {
+		t.Errorf("found %v, want the pod's eth0 in %d", where, p.Fd())
 	}
 	if _, err := findPod(netip.MustParseAddr("10.9.0.77")); err == nil {
 		t.Error("a pod that does not exist was found")
@@ -79,10 +80,10 @@ func TestExpireHealsEarlyWhenItIsStopped(t *testing.T) {
 	n := newNode(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := expire(ctx, podLink{n.ns, 1}, netemHandle("fault"), time.Now().Add(time.Hour)); err != nil {
+	if err := expire(ctx, podLink{netns.NsHandle(n.Fd()), 1}, netemHandle("fault"), time.Now().Add(time.Hour)); err != nil {
 		t.Error(err)
 	}
-	if err := expire(ctx, podLink{n.ns, 99}, netemHandle("fault"), time.Now()); err != nil {
+	if err := expire(ctx, podLink{netns.NsHandle(n.Fd()), 99}, netemHandle("fault"), time.Now()); err != nil {
 		t.Errorf("a link that is gone: %v", err)
 	}
 	for _, bad := range [][]string{nil, {"1", "2"}, {"x", "1", "1"}} {

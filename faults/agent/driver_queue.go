@@ -24,13 +24,8 @@ type queueDriver struct {
 	routes *netlink.Handle
 
 	mu     sync.Mutex
-	faults map[types.UID]*queuedFault
-}
-
-type queuedFault struct {
-	set   string
-	queue *delayQueue
-	pods  map[types.UID]int // the interface of each pod
+	faults map[types.UID]map[types.UID]int // the interface of each pod under a fault
+	queues map[int]*delayQueue             // by interface: each pod has its own, as it has a netem of its own
 }
 
 var _ Driver = (*queueDriver)(nil)
@@ -43,50 +38,50 @@ func newQueueDriver(ns int) (*queueDriver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the node's routes: %w", err)
 	}
-	return &queueDriver{netns: ns, table: table{ns}, routes: routes, faults: map[types.UID]*queuedFault{}}, nil
+	return &queueDriver{
+		netns: ns, table: table{ns}, routes: routes,
+		faults: map[types.UID]map[types.UID]int{}, queues: map[int]*delayQueue{},
+	}, nil
 }
 
-// Apply implements Driver.
+// Apply implements Driver. It opens the queue before it directs anything into it.
 func (d *queueDriver) Apply(_ context.Context, fault types.UID, delay Delay, pod Pod, until time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := d.faults[fault]
-	if f != nil {
-		if _, there := f.pods[pod.UID]; there {
-			return nil
-		}
+	if _, there := d.faults[fault][pod.UID]; there {
+		return nil
 	}
 	link, err := d.link(pod)
 	if err != nil {
 		return err
 	}
-	if err := d.taken(link, fault); err != nil {
-		return err
-	}
-	if f == nil {
-		if f, err = d.begin(fault, delay); err != nil { //nolint:contextcheck // the queue outlives this call
+	queue := d.queues[link]
+	if queue == nil {
+		if queue, err = openDelayQueue(d.netns); err != nil {
 			return err
 		}
-		d.faults[fault] = f
+		d.queues[link] = queue
 	}
-	if err := d.table.put(f.set, link, time.Until(until)); err != nil {
-		return err
+	stream := len(d.faults[fault]) // so that pods do not slow down in step
+	queue.add(fault, delay.Sequence(uint64(stream)), until)
+	if err := d.table.put(setName(fault), link, queue.kernel.number, time.Until(until)); err != nil {
+		return errors.Join(err, d.leave(fault, link))
 	}
-	f.pods[pod.UID] = link
+	if d.faults[fault] == nil {
+		d.faults[fault] = map[types.UID]int{}
+	}
+	d.faults[fault][pod.UID] = link
 	return nil
 }
 
-// begin opens the queue before it directs anything into it.
-func (d *queueDriver) begin(fault types.UID, delay Delay) (*queuedFault, error) {
-	queue, err := openQueue(d.netns, delay.sequence())
-	if err != nil {
-		return nil, err
+// leave takes a fault off a pod. Without any the pod's queue lets everything go.
+func (d *queueDriver) leave(fault types.UID, link int) error {
+	queue := d.queues[link]
+	if queue == nil || queue.remove(fault) > 0 {
+		return nil
 	}
-	f := &queuedFault{set: setName(fault), queue: queue, pods: map[types.UID]int{}}
-	if err := d.table.add(f.set, queue.number); err != nil {
-		return nil, errors.Join(err, queue.close())
-	}
-	return f, nil
+	delete(d.queues, link)
+	return queue.close()
 }
 
 // setName is short enough for the kernel and long enough to tell objects apart.
@@ -116,22 +111,6 @@ func (d *queueDriver) link(pod Pod) (int, error) {
 	return link.Attrs().Index, nil
 }
 
-// taken refuses a second delay on one pod: a packet let go by one queue never
-// meets the rule of the next, so that the delays would not add up.
-func (d *queueDriver) taken(link int, fault types.UID) error {
-	for other, f := range d.faults {
-		if other == fault {
-			continue
-		}
-		for _, used := range f.pods {
-			if used == link {
-				return fmt.Errorf("the pod is under the delay of object %s already: two at a time are not supported yet", other)
-			}
-		}
-	}
-	return nil
-}
-
 // Heal implements Driver. The order matters: first nothing goes in any more, then
 // everything comes out, and only with no fault left does the hook go.
 func (d *queueDriver) Heal(_ context.Context, fault types.UID) error {
@@ -140,12 +119,13 @@ func (d *queueDriver) Heal(_ context.Context, fault types.UID) error {
 	if err := d.table.remove(setName(fault)); err != nil {
 		return err
 	}
-	if f := d.faults[fault]; f != nil {
-		if err := f.queue.close(); err != nil {
+	for pod, link := range d.faults[fault] {
+		if err := d.leave(fault, link); err != nil {
 			return err
 		}
-		delete(d.faults, fault)
+		delete(d.faults[fault], pod)
 	}
+	delete(d.faults, fault)
 	return d.confirm(setName(fault))
 }
 

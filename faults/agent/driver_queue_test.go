@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -70,11 +69,12 @@ func TestKernelEndsTheFaultWhileItsOwnerIsStopped(t *testing.T) {
 	began := time.Now()
 	roundTrip(t, conn)
 	// Neither reads nor answers, as under SIGSTOP.
-	d.faults["fault-one"].queue.mu.Lock()
+	queue := d.queues[d.faults["fault-one"][p.as.UID]]
+	queue.mu.Lock()
 	held := roundTrip(t, conn) // comes back when the rule has stopped matching and TCP tries again
 	healed := time.Since(began)
 	free := roundTrip(t, conn)
-	d.faults["fault-one"].queue.mu.Unlock()
+	queue.mu.Unlock()
 	t.Logf("held %v, free again after %v, then %v", held, healed, free)
 	if healed < 1400*time.Millisecond {
 		t.Errorf("free after %v already: nothing was held", healed)
@@ -91,7 +91,7 @@ func TestDeadAgentsQueueIsBypassedAndSwept(t *testing.T) {
 	conn := n.dial(p)
 	d := n.driver()
 	apply(t, d, "fault-one", Delay{Latency: 300 * time.Millisecond}, p, time.Minute)
-	if err := d.faults["fault-one"].queue.close(); err != nil {
+	if err := d.queues[d.faults["fault-one"][p.as.UID]].close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := roundTrip(t, conn); got > 100*time.Millisecond {
@@ -167,12 +167,12 @@ func TestKernelDropsWhatQueuesHoldWhenAnyHookGoes(t *testing.T) {
 // receive has the pod send so many numbered packets to the node, which listens.
 func (n *node) receive(from netnsPod, count uint32) (receiver net.PacketConn) {
 	n.t.Helper()
-	inNetns(n.t, n.ns, func() (err error) {
+	inNetns(n.t, n, func() (err error) {
 		receiver, err = net.ListenPacket("udp4", "10.9.255.1:9")
 		return err
 	})
 	n.t.Cleanup(func() { receiver.Close() })
-	inNetns(n.t, from.ns, func() error {
+	inNetns(n.t, from, func() error {
 		conn, err := net.Dial("udp4", "10.9.255.1:9")
 		if err != nil {
 			return err
@@ -233,22 +233,16 @@ func TestQueueRefusesWhatItCannotTellApart(t *testing.T) {
 	p := n.pod(2)
 	d := n.driver()
 	until := time.Now().Add(time.Minute)
-	foreign := p.Pod
+	foreign := p.as
 	foreign.IP = foreign.IP.Next().Next()
 	if err := d.Apply(t.Context(), "fault-one", Delay{}, foreign, until); err == nil {
 		t.Error("a pod without a route was delayed")
-	}
-	local := p.Pod
-	local.IP = foreign.IP.Prev()
-	apply(t, d, "fault-one", Delay{Latency: time.Millisecond}, p, time.Minute)
-	if err := d.Apply(t.Context(), "fault-two", Delay{}, p.Pod, until); err == nil || !strings.Contains(err.Error(), "not supported yet") {
-		t.Errorf("two delays on one pod: %v", err)
 	}
 }
 
 func apply(t *testing.T, d Driver, fault string, delay Delay, p netnsPod, lasting time.Duration) {
 	t.Helper()
-	if err := d.Apply(t.Context(), uid(fault), delay, p.Pod, time.Now().Add(lasting)); err != nil {
+	if err := d.Apply(t.Context(), uid(fault), delay, p.as, time.Now().Add(lasting)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -2,161 +2,67 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/cutover-dev/cutover/faults/agent/nettest"
 )
 
-// node is a network namespace that plays a node, with pods behind veths as a
-// routed pod network has them. Nothing of it touches the machine's own network.
+// node is a node of network namespaces that ends with its test.
 type node struct {
-	t  *testing.T
-	ns netns.NsHandle
+	*nettest.Node
+	t *testing.T
 }
 
 // netnsPod is a pod of a node.
 type netnsPod struct {
-	Pod
-	ns netns.NsHandle
+	*nettest.Pod
+	as Pod // what a driver knows of it
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	if os.Getuid() != 0 {
+	n, err := nettest.NewNode()
+	if errors.Is(err, unix.EPERM) {
 		t.Skip("needs root: it makes network namespaces")
 	}
-	n := &node{t: t, ns: newNetns(t)}
-	inNetns(t, n.ns, func() error { return up("lo") })
-	return n
-}
-
-func newNetns(t *testing.T) netns.NsHandle {
-	t.Helper()
-	made := make(chan netns.NsHandle)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			made <- netns.None()
-			return
-		}
-		ns, _ := netns.Get()
-		made <- ns
-	}()
-	ns := <-made
-	if !ns.IsOpen() {
-		t.Skip("cannot make network namespaces here")
-	}
-	t.Cleanup(func() { ns.Close() })
-	return ns
-}
-
-// inNetns runs fn on a thread that is in the namespace.
-func inNetns(t *testing.T, ns netns.NsHandle, fn func() error) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if err := netns.Set(ns); err != nil {
-			done <- err
-			return
-		}
-		done <- fn()
-	}()
-	if err := <-done; err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { n.Close() })
+	return &node{n, t}
 }
 
-func up(name string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(link)
-}
-
-// pod adds the n-th pod: 10.9.0.n behind a veth of its own, the node at 10.9.255.1.
-func (n *node) pod(number int) netnsPod {
+// pod adds the n-th pod: 10.9.0.n.
+func (n *node) pod(number byte) netnsPod {
 	n.t.Helper()
-	p := netnsPod{ns: newNetns(n.t)}
-	p.IP = netip.AddrFrom4([4]byte{10, 9, 0, byte(number)})
-	p.UID = types.UID(fmt.Sprintf("pod-%d", number))
-	name := fmt.Sprintf("veth%d", number)
-	inNetns(n.t, n.ns, func() error {
-		attrs := netlink.LinkAttrs{Name: name}
-		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(p.ns)}); err != nil {
-			return err
-		}
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: host("10.9.255.1")}); err != nil {
-			return err
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			return err
-		}
-		return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: host(p.IP.String()), Scope: netlink.SCOPE_LINK})
-	})
-	inNetns(n.t, p.ns, func() error {
-		if err := up("lo"); err != nil {
-			return err
-		}
-		link, err := netlink.LinkByName("eth0")
-		if err != nil {
-			return err
-		}
-		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: host(p.IP.String())}); err != nil {
-			return err
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			return err
-		}
-		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: host("10.9.255.1"), Scope: netlink.SCOPE_LINK}); err != nil {
-			return err
-		}
-		return carrier("eth0")
-	})
-	inNetns(n.t, n.ns, func() error { return carrier(name) })
-	return p
-}
-
-// carrier waits until the link carries packets: a fresh veth drops the first ones,
-// and a lost SYN costs a second.
-func carrier(name string) error {
-	for range 1000 {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		if link.Attrs().OperState == netlink.OperUp {
-			return nil
-		}
-		time.Sleep(time.Millisecond)
+	p, err := n.AddPod(n.t.Context(), number)
+	if err != nil {
+		n.t.Fatal(err)
 	}
-	return fmt.Errorf("%s does not come up", name)
+	n.t.Cleanup(func() { p.Close() })
+	return netnsPod{p, Pod{UID: types.UID(fmt.Sprintf("pod-%d", number)), IP: p.IP}}
 }
 
-func host(ip string) *net.IPNet {
-	return &net.IPNet{IP: net.ParseIP(ip).To4(), Mask: net.CIDRMask(32, 32)}
+func inNetns(t *testing.T, ns interface{ Do(func() error) error }, fn func() error) {
+	t.Helper()
+	if err := ns.Do(fn); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // serve echoes what it gets on the pod's port 7.
 func (p netnsPod) serve(t *testing.T, handle func(net.Conn)) {
 	t.Helper()
 	var listener net.Listener
-	inNetns(t, p.ns, func() (err error) {
+	inNetns(t, p, func() (err error) {
 		listener, err = net.Listen("tcp4", p.IP.String()+":7")
 		return err
 	})
@@ -180,7 +86,7 @@ func echo(conn net.Conn) {
 func (n *node) dial(p netnsPod) net.Conn {
 	n.t.Helper()
 	var conn net.Conn
-	inNetns(n.t, n.ns, func() (err error) {
+	inNetns(n.t, n, func() (err error) {
 		dialer := net.Dialer{Timeout: 10 * time.Second}
 		conn, err = dialer.Dial("tcp4", p.IP.String()+":7")
 		return err
@@ -191,7 +97,7 @@ func (n *node) dial(p netnsPod) net.Conn {
 
 func (n *node) driver() *queueDriver {
 	n.t.Helper()
-	d, err := newQueueDriver(int(n.ns))
+	d, err := newQueueDriver(n.Fd())
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -11,7 +12,7 @@ func TestResidueIsWhatNoLivingFaultAsksFor(t *testing.T) {
 	n := newNode(t)
 	look := func(living ...types.UID) (left []string) {
 		t.Helper()
-		inNetns(t, n.ns, func() (err error) {
+		inNetns(t, n, func() (err error) {
 			left, err = Residue(living)
 			return err
 		})
@@ -22,7 +23,7 @@ func TestResidueIsWhatNoLivingFaultAsksFor(t *testing.T) {
 	}
 	asked, forgotten := types.UID("0b8c7a9e-1111-4222-8333-444455556666"), types.UID("1c9d8baf-1111-4222-8333-444455556666")
 	for i, fault := range []types.UID{asked, forgotten} {
-		if err := (table{int(n.ns)}).add(setName(fault), uint16(i)); err != nil {
+		if err := (table{n.Fd()}).put(setName(fault), 1, uint16(i), time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/nftables"
@@ -20,8 +21,8 @@ const tableName = "cutover_delay"
 
 // table directs what arrives from pods into queues: for each fault a set of
 // network interfaces, whose members the kernel itself forgets at their time, and
-// a rule that queues what comes in by them. With nobody at the queue the rule
-// lets everything through.
+// for each member a rule that sends what comes in by it to the pod's queue. With
+// nobody at the queue the rule lets everything through.
 type table struct{ netns int } // descriptor of the network namespace; 0 for this process's
 
 func (t table) conn() (*nftables.Conn, error) {
@@ -49,33 +50,6 @@ func (t table) set(name string) *nftables.Set {
 	return &nftables.Set{Table: t.self(), Name: name, KeyType: nftables.TypeIFIndex, HasTimeout: true}
 }
 
-// add makes a fault's set, empty, and the rule that sends its members to a queue.
-func (t table) add(name string, queue uint16) error {
-	conn, err := t.conn()
-	if err != nil {
-		return err
-	}
-	conn.AddTable(t.self())
-	chain := conn.AddChain(t.chain())
-	set := t.set(name)
-	if err := conn.AddSet(set, nil); err != nil {
-		return fmt.Errorf("add set %s: %w", name, err)
-	}
-	conn.AddRule(&nftables.Rule{
-		Table: t.self(), Chain: chain,
-		UserData: userdata.AppendString(nil, userdata.TypeComment, name),
-		Exprs: []expr.Any{
-			&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
-			&expr.Lookup{SourceRegister: 1, SetName: name, SetID: set.ID},
-			toQueue(queue),
-		},
-	})
-	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("add the rule of %s: %w", name, err)
-	}
-	return nil
-}
-
 // toQueue is the NFQUEUE target of iptables, revision 3, reached through
 // nft_compat: kernels without nftables' own queue expression have it too.
 func toQueue(number uint16) *expr.Target {
@@ -88,8 +62,9 @@ func toQueue(number uint16) *expr.Target {
 	return &expr.Target{Name: "NFQUEUE", Rev: 3, Info: &unknown}
 }
 
-// put makes an interface a member of a fault's set for so long.
-func (t table) put(name string, link int, lasting time.Duration) error {
+// put makes an interface a member of a fault's set for so long, and directs what
+// comes in by it to a queue meanwhile.
+func (t table) put(name string, link int, queue uint16, lasting time.Duration) error {
 	if lasting < time.Millisecond {
 		return fmt.Errorf("put an interface into %s: its time is over", name)
 	}
@@ -97,23 +72,41 @@ func (t table) put(name string, link int, lasting time.Duration) error {
 	if err != nil {
 		return err
 	}
-	member := nftables.SetElement{Key: binaryutil.NativeEndian.PutUint32(uint32(link)), Timeout: lasting}
-	if err := conn.SetAddElements(t.set(name), []nftables.SetElement{member}); err != nil {
+	// All but the member and the rule may be there already, which is no error.
+	conn.AddTable(t.self())
+	chain := conn.AddChain(t.chain())
+	set, key := t.set(name), binaryutil.NativeEndian.PutUint32(uint32(link))
+	member := nftables.SetElement{Key: key, Timeout: lasting}
+	if err := conn.AddSet(set, nil); err != nil {
+		return fmt.Errorf("add set %s: %w", name, err)
+	}
+	if err := conn.SetAddElements(set, []nftables.SetElement{member}); err != nil {
 		return fmt.Errorf("put an interface into %s: %w", name, err)
 	}
+	conn.AddRule(&nftables.Rule{
+		Table: t.self(), Chain: chain,
+		UserData: userdata.AppendString(nil, userdata.TypeComment, name),
+		Exprs: []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: key},
+			&expr.Lookup{SourceRegister: 1, SetName: name, SetID: set.ID},
+			toQueue(queue),
+		},
+	})
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("put an interface into %s: %w", name, err)
 	}
 	return nil
 }
 
-// remove takes a fault's rule and set out. What is queued stays queued.
+// remove takes a fault's rules and set out. What is queued stays queued.
 func (t table) remove(name string) error {
 	conn, err := t.conn()
 	if err != nil {
 		return err
 	}
-	if there, err := t.exists(conn); !there || err != nil {
+	sets, err := t.sets()
+	if !slices.Contains(sets, name) || err != nil {
 		return err
 	}
 	rules, err := conn.GetRules(t.self(), t.chain())
@@ -127,8 +120,8 @@ func (t table) remove(name string) error {
 		if err := conn.DelRule(rule); err != nil {
 			return fmt.Errorf("remove the rule of %s: %w", name, err)
 		}
-		conn.DelSet(t.set(name))
 	}
+	conn.DelSet(t.set(name))
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("remove the rule of %s: %w", name, err)
 	}
