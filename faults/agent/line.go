@@ -30,13 +30,15 @@ func (l *line) join(id uint32, due time.Time) {
 	l.waiting = append(l.waiting, packet{id, due})
 }
 
-// leave takes out all that are due and returns the last of them, if any is.
-func (l *line) leave(now time.Time) (last uint32, some bool) {
+// leave takes out all that are due, and says how many they are and which was the
+// last.
+func (l *line) leave(now time.Time) (last uint32, count int) {
 	for l.gone < len(l.waiting) && !l.waiting[l.gone].due.After(now) {
-		last, some = l.waiting[l.gone].id, true
+		last = l.waiting[l.gone].id
 		l.gone++
+		count++
 	}
-	return last, some
+	return last, count
 }
 
 // first says when the next packet is due, if one waits.
