@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e kill-test test check clean deps components bench-cluster images
+.PHONY: help build e2e kill-test test check clean deps components bench-cluster bench-delay images
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,10 +66,15 @@ kill-test: components ## kill one process or another at drawn instants of N runs
 # package after the other, and without the race detector's slowness.
 test: components ## unit tests with the race detector, and the tests that need root or a cluster
 	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v /suites)
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/...
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
 	$(GO) run ./bench/cluster -cutover bin/cutover -out $(ARTIFACTS)/bench-cluster.json
+
+# Built first: beside a compiler nothing is exact.
+bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's where the kernel has it; 10 minutes, as root
+	$(GO) build -o bin/bench-delay ./bench/delay
+	bin/bench-delay -out $(ARTIFACTS)/bench-delay.json
 
 check: deps ## vet, lint, import table, formatting
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }

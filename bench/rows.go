@@ -16,7 +16,8 @@ type Row struct {
 	Peer   *float64 `json:"peer"`  // median, in the same unit; null without a peer
 	Ratio  *float64 `json:"ratio"` // peer over ours: how many times less ours is
 	Met    *bool    `json:"met"`   // null if it could not be measured
-	// Because says what is missing, and why. It is empty if nothing is.
+	// Because says what is missing, and why, or what the figures leave out. It is
+	// empty if nothing is.
 	Because string  `json:"because,omitempty"`
 	Samples Samples `json:"-"` // they stand in the report's head
 }
@@ -33,10 +34,14 @@ type Want struct {
 	limit  float64
 	unit   string // of the figures
 	factor bool   // the limit is of the ratio, at least; otherwise of ours, at most
+	least  bool   // the limit is of ours, at least
 }
 
 // AtMost wants ours to be no more than a limit, in a unit such as s or GiB.
 func AtMost(limit float64, unit string) Want { return Want{limit: limit, unit: unit} }
+
+// AtLeast wants ours to be no less than a limit, in a unit such as Mbit/s.
+func AtLeast(limit float64, unit string) Want { return Want{limit: limit, unit: unit, least: true} }
 
 // Times wants ours to be that many times less than the peer's. The unit is the one
 // of the figures.
@@ -46,6 +51,9 @@ func Times(factor float64, unit string) Want { return Want{limit: factor, unit: 
 func (w Want) String() string {
 	if w.factor {
 		return fmt.Sprintf("≥ %g × less than the peer (%s)", w.limit, w.unit)
+	}
+	if w.least {
+		return fmt.Sprintf("≥ %g %s", w.limit, w.unit)
 	}
 	return fmt.Sprintf("≤ %g %s", w.limit, w.unit)
 }
@@ -66,6 +74,8 @@ func Judge(target string, want Want, samples Samples, missing string) Row {
 	switch {
 	case want.factor && row.Ratio != nil:
 		row.Met = new(*row.Ratio >= want.limit)
+	case want.least && row.Ours != nil:
+		row.Met = new(*row.Ours >= want.limit)
 	case !want.factor && row.Ours != nil:
 		row.Met = new(*row.Ours <= want.limit)
 	}

@@ -51,7 +51,7 @@ func (r Report) notes() []string {
 	}
 	for _, row := range r.Rows {
 		if row.Because != "" && !told[row.Because] {
-			notes = append(notes, "without figures: "+row.Because)
+			notes = append(notes, "note: "+row.Because)
 			told[row.Because] = true
 		}
 	}

@@ -240,6 +240,74 @@ func TestQueueRefusesWhatItCannotTellApart(t *testing.T) {
 	}
 }
 
+func TestDelaysOfTwoFaultsAddUpAndEndOneByOne(t *testing.T) {
+	n := newNode(t)
+	p := n.pod(2)
+	p.serve(t, echo)
+	conn := n.dial(p)
+	d := n.driver()
+	apply(t, d, "fault-one", Delay{Latency: 200 * time.Millisecond}, p, time.Minute)
+	apply(t, d, "fault-two", Delay{Latency: 400 * time.Millisecond}, p, time.Minute)
+	apply(t, d, "fault-three", Delay{Latency: 800 * time.Millisecond}, p, 5*time.Second)
+	for _, step := range []struct {
+		why   string
+		least time.Duration
+		do    func()
+	}{
+		{"all three", 1400 * time.Millisecond, func() {}},
+		{"the third is over by itself, and the kernel's set is empty of it", 600 * time.Millisecond, func() { awaitEmpty(t, d, "fault-three") }},
+		{"the second is healed", 200 * time.Millisecond, func() { heal(t, d, "fault-two") }},
+		{"the first is healed, and the third's object too", 0, func() { heal(t, d, "fault-one"); heal(t, d, "fault-three") }},
+	} {
+		step.do()
+		roundTrip(t, conn) // what was held before goes first
+		if got := roundTrip(t, conn); got < step.least || got > step.least+190*time.Millisecond {
+			t.Errorf("%s: %v, want %v", step.why, got, step.least)
+		}
+	}
+	if len(d.queues) != 0 {
+		t.Errorf("%d queues are left", len(d.queues))
+	}
+}
+
+// awaitEmpty waits until the kernel has forgotten the members of a fault's set.
+func awaitEmpty(t *testing.T, d *queueDriver, fault string) {
+	t.Helper()
+	conn, err := d.table.conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		members, err := conn.GetSetElements(d.table.set(setName(uid(fault))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(members) == 0 {
+			return
+		}
+	}
+	t.Fatal("the kernel still has the fault's members")
+}
+
+// A newborn pod joins its fault with a queue and a sequence of delays of its own.
+func TestNewbornPodJoinsAndKeepsItsOwnOrder(t *testing.T) {
+	n := newNode(t)
+	first, newborn := n.pod(2), n.pod(3)
+	newborn.serve(t, echo)
+	d := n.driver()
+	apply(t, d, "fault-one", Delay{Latency: 3 * time.Second}, first, time.Minute)
+	n.receive(first, 1) // held for long
+	apply(t, d, "fault-one", Delay{Latency: 100 * time.Millisecond}, newborn, time.Minute)
+	conn := n.dial(newborn)
+	if got := roundTrip(t, conn); got < 100*time.Millisecond || got > 2*time.Second {
+		t.Errorf("%v: it is not delayed, or waits behind another pod's packets", got)
+	}
+	heal(t, d, "fault-one")
+	if got := roundTrip(t, conn); got > 90*time.Millisecond || len(d.queues) != 0 {
+		t.Errorf("%v after healing, %d queues are left", got, len(d.queues))
+	}
+}
+
 func apply(t *testing.T, d Driver, fault string, delay Delay, p netnsPod, lasting time.Duration) {
 	t.Helper()
 	if err := d.Apply(t.Context(), uid(fault), delay, p.as, time.Now().Add(lasting)); err != nil {
