@@ -111,10 +111,12 @@ func deployed(want, ready int32, observed int64) *appsv1.Deployment {
 	}
 }
 
-func waiting(reason string) *corev1.Pod {
+func waiting(reason string) *corev1.Pod { return waitingFor(reason, "said the kubelet") }
+
+func waitingFor(reason, message string) *corev1.Pod {
 	pod := podOf("shop", "shop-aaa-1", "aaa", "")
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
-		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "said the kubelet"}},
+		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 7}},
 	}}
 	return pod
@@ -150,6 +152,10 @@ func TestAwaitReady(t *testing.T) {
 			[]string{"ErrImagePull", "load it", "said the kubelet", "no such image"}, true},
 		// a process that keeps ending
 		{"crash loop", []client.Object{deployed(2, 0, 2), waiting("CrashLoopBackOff")}, []string{"CrashLoopBackOff", "exit code 7"}, true},
+		// an image that does not say what to run
+		{"no command", []client.Object{deployed(2, 0, 2), waitingFor("CreateContainerError", "failed to generate spec: no command specified")}, []string{"app.command"}, true},
+		// a node too busy to create a container now
+		{"busy node", []client.Object{deployed(2, 0, 2), waitingFor("CreateContainerError", "context deadline exceeded")}, []string{"0 of 2 pods"}, false},
 		// creating a container is not a reason to give up
 		{"starting", []client.Object{deployed(2, 0, 2), waiting("ContainerCreating")}, []string{"0 of 2 pods"}, false},
 		// another version's trouble is none of ours

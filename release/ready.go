@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -81,18 +82,30 @@ func (i *Installation) endpoints(ctx context.Context, v history.Version) (ready 
 func stuck(pods []corev1.Pod) error {
 	for _, pod := range pods {
 		for _, status := range pod.Status.ContainerStatuses {
-			if waiting := status.State.Waiting; waiting != nil && slices.Contains(hopeless, waiting.Reason) {
-				return verdict{fmt.Errorf("pod %s cannot start: %s: %s", pod.Name, waiting.Reason, remedy(waiting.Reason))}
+			if waiting := status.State.Waiting; waiting != nil && isHopeless(*waiting) {
+				return verdict{fmt.Errorf("pod %s cannot start: %s: %s", pod.Name, waiting.Reason, remedy(status))}
 			}
 		}
 	}
 	return nil
 }
 
-func remedy(reason string) string {
-	switch reason {
+// wrongImage is what a node says of an image that no second attempt makes right. Other
+// containers that cannot be created may be, when the node is less busy.
+var wrongImage = []string{"no command specified", "unable to find user", "no users found", "no matching entries in passwd file"}
+
+func isHopeless(waiting corev1.ContainerStateWaiting) bool {
+	says := func(words string) bool { return strings.Contains(waiting.Message, words) }
+	return slices.Contains(hopeless, waiting.Reason) || slices.ContainsFunc(wrongImage, says)
+}
+
+// remedy is one line: where lines are cut, the first one has to be enough.
+func remedy(status corev1.ContainerStatus) string {
+	switch status.State.Waiting.Reason {
+	case "CreateContainerError":
+		return "what its image says of its command or its user cannot be followed; give app.command, or make the image say a user by number"
 	case "CrashLoopBackOff":
-		return "its process keeps ending; what it said last is below; check the version's env, command and args"
+		return keepsEnding(status.LastTerminationState.Terminated)
 	case "CreateContainerConfigError":
 		return "its configuration refers to something that does not exist"
 	default:

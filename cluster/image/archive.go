@@ -24,7 +24,7 @@ func (b builder) dockerArchive(file string) (string, v1.Image, error) {
 	}
 	img, err := tarball.ImageFromPath(file, nil)
 	if err != nil {
-		return "", nil, fmt.Errorf("reading %s as what `docker save -o FILE IMAGE` writes for one image: %w", file, err)
+		return "", nil, fmt.Errorf("reading %s as what `docker save -o FILE IMAGE` writes for one image: %w%s", file, err, mistaken(file, dockerTar))
 	}
 	return archiveName(file), img, b.checkPlatform(img)
 }
@@ -44,11 +44,11 @@ func (b builder) ociArchive(ctx context.Context, file string) (string, v1.Image,
 	img, err := b.store.once(ctx, keyOf("oci-archive", sum, b.arch), func() (v1.Image, error) {
 		b.notify("unpacking " + file)
 		if err := untar(file, work); err != nil {
-			return nil, fmt.Errorf("unpacking %s: %w", file, err)
+			return nil, fmt.Errorf("unpacking %s: %w%s", file, err, mistaken(file, ociTar))
 		}
 		index, err := layout.ImageIndexFromPath(work)
 		if err != nil {
-			return nil, fmt.Errorf("%s is not an OCI archive (docker-archive:FILE reads what `docker save` writes): %w", file, err)
+			return nil, fmt.Errorf("%s is not an OCI archive: %w%s", file, err, mistaken(file, ociTar))
 		}
 		return b.choose(index)
 	})
@@ -71,10 +71,14 @@ func (b builder) choose(index v1.ImageIndex) (v1.Image, error) {
 			fitting = append(fitting, img)
 		}
 	}
-	if len(fitting) != 1 {
+	switch len(fitting) {
+	case 1:
+		return fitting[0], nil
+	case 0:
+		return nil, fmt.Errorf("none of its %d images is for linux/%s, as the nodes are: save the image of that platform", len(found), b.arch)
+	default:
 		return nil, fmt.Errorf("it holds %d images for linux/%s: save exactly one", len(fitting), b.arch)
 	}
-	return fitting[0], nil
 }
 
 // imagesOf lists the images of an index and of the indexes in it.

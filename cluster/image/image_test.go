@@ -164,6 +164,35 @@ func TestArchives(t *testing.T) {
 	}
 }
 
+// Whoever mistakes one sort of archive for another is told which it is.
+func TestMistakenArchives(t *testing.T) {
+	dir := t.TempDir()
+	original := fromBinary(t, "demo")
+	write(t, filepath.Join(dir, "docker.tar"), string(archive(t, original)))
+	writeOCIArchive(t, filepath.Join(dir, "oci.tar"), original)
+	var files bytes.Buffer
+	out := tar.NewWriter(&files)
+	must(t, out.WriteHeader(&tar.Header{Name: "./etc/passwd", Typeflag: tar.TypeReg, Mode: 0o644}))
+	must(t, out.Close())
+	write(t, filepath.Join(dir, "rootfs.tar"), files.String())
+	write(t, filepath.Join(dir, "oci.tar.gz"), "\x1f\x8b and so on")
+	write(t, filepath.Join(dir, "notes.txt"), "no tar")
+	for ref, want := range map[string]string{
+		"oci-archive:docker.tar":    "write docker-archive:FILE",
+		"docker-archive:oci.tar":    "write oci-archive:FILE",
+		"oci-archive:rootfs.tar":    "cutover image pack",
+		"docker-archive:rootfs.tar": "cutover image pack",
+		"oci-archive:oci.tar.gz":    "compressed as a whole",
+		"docker-archive:oci.tar.gz": "compressed as a whole",
+		"oci-archive:notes.txt":     "it is no tar",
+	} {
+		_, err := image.Build(t.Context(), ref, image.Options{Dir: dir, CacheDir: t.TempDir()})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", ref, err, want)
+		}
+	}
+}
+
 func TestArchiveCannotWriteElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	var evil bytes.Buffer
