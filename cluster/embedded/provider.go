@@ -221,13 +221,13 @@ func (c *Cluster) awaitUsable(ctx context.Context, reached func(Phase)) error {
 	if err != nil {
 		return err
 	}
-	if err := c.awaitNodes(ctx, client); err != nil {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.awaitNodes(groupCtx, client) })
+	group.Go(func() error { return markControlPlane(groupCtx, client) })
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	reached(NodesReady)
-	if err := markControlPlane(ctx, client); err != nil {
-		return err
-	}
 	if err := installDNS(ctx, client); err != nil {
 		return err
 	}
@@ -235,11 +235,19 @@ func (c *Cluster) awaitUsable(ctx context.Context, reached func(Phase)) error {
 	return nil
 }
 
-// markControlPlane labels node 0, which its kubelet may not do itself.
+// markControlPlane labels node 0 as soon as it is registered, which its kubelet may
+// not do itself: by the time that it is Ready the scheduler knows.
 func markControlPlane(ctx context.Context, client kubernetes.Interface) error {
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:""}}}`, cluster.ControlPlaneLabel)
-	_, err := client.CoreV1().Nodes().Patch(ctx, node(0).name(), types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	return err
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+		_, last = client.CoreV1().Nodes().Patch(ctx, node(0).name(), types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("label %s: %w (last: %v)", node(0).name(), err, last)
+	}
+	return nil
 }
 
 func (c *Cluster) awaitNodes(ctx context.Context, client kubernetes.Interface) error {
