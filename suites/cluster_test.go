@@ -53,6 +53,22 @@ var _ = Describe("cluster", Ordered, Label("safety"), func() {
 	}, SpecTimeout(time.Minute))
 })
 
+// A cluster that is being made belongs to its maker, whatever it becomes later.
+var _ = Describe("a cluster that is being made", Label("safety"), func() {
+	It("goes with its maker when that is killed", func(ctx SpecContext) {
+		const name = "e2e-unmade"
+		maker := exec.CommandContext(ctx, binary, "cluster", "up", "--name", name)
+		maker.Stdout, maker.Stderr = GinkgoWriter, GinkgoWriter
+		maker.WaitDelay = time.Second
+		Expect(maker.Start()).To(Succeed())
+		Eventually(func() bool { return alive(name) }).WithTimeout(time.Minute).WithPolling(20 * time.Millisecond).Should(BeTrue())
+		seen := processesOf(name)
+		Expect(maker.Process.Kill()).To(Succeed())
+		_ = maker.Wait() // killed
+		Eventually(func() []string { return leftOfCluster(name, seen, allOfCluster) }).WithTimeout(sweptWithin).Should(BeEmpty())
+	}, SpecTimeout(2*time.Minute))
+})
+
 // A run takes its cluster along, even when nobody is left to say goodbye.
 var _ = Describe("a run", Label("safety"), func() {
 	It("takes its own cluster along when it is killed", func(ctx SpecContext) {

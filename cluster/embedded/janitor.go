@@ -18,16 +18,19 @@ import (
 // Descriptors that a janitor and a sandbox are started with. A pipe's end says
 // that its other holder is gone: parent-death signals follow threads, not processes.
 const (
-	ownerFD    = 3 // janitor: reads EOF when the owning process is gone
+	ownerFD    = 3 // janitor: reads EOF when the owning process is gone, or farewell and EOF when it lets go
 	readyFD    = 4 // janitor: says "ok" or what went wrong, then closes
 	janitorFD  = 3 // sandbox: reads EOF when the janitor is gone
 	listenerFD = 4 // sandbox: listener on the host's loopback
 )
 
+// farewell is what an owner says to the janitor when the cluster is to outlive it.
+const farewell = "go on"
+
 // startJanitor starts the janitor of a cluster as a session of its own, and waits
-// until the sandbox is running. An owned cluster ends when owner is closed, by
-// whatever end of this process.
-func startJanitor(ctx context.Context, s state, owned bool) (owner io.Closer, err error) {
+// until the sandbox is running. The cluster ends when owner is closed, by whatever
+// end of this process, unless farewell was written to it before.
+func startJanitor(ctx context.Context, s state) (owner io.WriteCloser, err error) {
 	ownerRead, ownerWrite, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -75,9 +78,6 @@ func startJanitor(ctx context.Context, s state, owned bool) (owner io.Closer, er
 		ownerWrite.Close()
 		return nil, ctx.Err()
 	}
-	if !owned {
-		return ownerWrite, ownerWrite.Close()
-	}
 	return ownerWrite, nil
 }
 
@@ -117,12 +117,11 @@ func RunJanitor(folder string) error {
 	ended := make(chan error, 1)
 	go func() { ended <- sandbox.Wait() }()
 	ownerGone := make(chan struct{})
-	if sp.Owned {
-		go func() {
-			_, _ = io.Copy(io.Discard, os.NewFile(ownerFD, "owner"))
+	go func() {
+		if said, _ := io.ReadAll(os.NewFile(ownerFD, "owner")); string(said) != farewell {
 			close(ownerGone)
-		}()
-	}
+		}
+	}()
 	select {
 	case err := <-ended:
 		fmt.Fprintln(os.Stderr, "janitor: the sandbox ended:", err)

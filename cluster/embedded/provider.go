@@ -66,7 +66,7 @@ type Cluster struct {
 	spec       spec
 	components Components
 	rest       *rest.Config
-	owner      io.Closer // its end is the cluster's; nil if detached
+	owner      io.WriteCloser // its end is the cluster's, until letGo; nil if attached
 
 	loading sync.Mutex
 	loaded  map[string]bool
@@ -141,7 +141,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	o.Reached(ImagesLinked)
-	if c.owner, err = startJanitor(ctx, s, o.Owned); err != nil {
+	if c.owner, err = startJanitor(ctx, s); err != nil {
 		return nil, err
 	}
 	o.Reached(SandboxLaunched)
@@ -151,7 +151,16 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
-	return c, c.awaitUsable(ctx, o.Reached)
+	if err := c.awaitUsable(ctx, o.Reached); err != nil || o.Owned {
+		return c, err
+	}
+	return c, c.letGo()
+}
+
+// letGo has the cluster outlive this process, which it did not while it was made.
+func (c *Cluster) letGo() error {
+	_, err := io.WriteString(c.owner, farewell)
+	return errors.Join(err, c.owner.Close())
 }
 
 func freshName() (string, error) {
