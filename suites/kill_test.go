@@ -112,7 +112,7 @@ func (t *killTest) calibrate(ctx SpecContext, mode string) {
 	GinkgoHelper()
 	run := t.start(ctx, mode)
 	run.awaitEnd(ctx, 2*time.Minute)
-	Expect(run.exit).To(BeZero(), "the undisturbed run does not pass:\n%s", run.output())
+	run.judgeUndisturbed()
 	t.lives[mode] = run.lasted
 	GinkgoWriter.Printf("an undisturbed run on a cluster of mode %s lives %.1f s\n", mode, run.lasted.Seconds())
 	Expect(left(ctx, run.cluster)).To(BeEmpty())
@@ -132,7 +132,7 @@ func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
 		}
 		// It was faster than the calibration: what was drawn is beyond its end.
 		run.awaitEnd(ctx, prolonged)
-		Expect(run.exit).To(BeZero(), "nobody was killed, and it did not pass:\n%s", run.output())
+		run.judgeUndisturbed()
 		run = t.start(ctx, mode)
 	}
 	Expect(killed).To(BeTrue(), "five runs ended before anybody could be killed")
@@ -211,6 +211,13 @@ func (t *killTest) nothing(ctx SpecContext, began time.Time, bound time.Duration
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// judgeUndisturbed accepts what a machine too busy to judge a release ends with: how
+// the release does is not the question here.
+func (r *killedRun) judgeUndisturbed() {
+	GinkgoHelper()
+	Expect(r.exit).To(BeElementOf(verdict.ExitPass, verdict.ExitInvalid), "nobody was killed:\n%s", r.output())
 }
 
 // judgeEnd holds the exit code against the verdict, and both against the truth.
