@@ -154,6 +154,8 @@ func TestAwaitReady(t *testing.T) {
 		{"crash loop", []client.Object{deployed(2, 0, 2), waiting("CrashLoopBackOff")}, []string{"CrashLoopBackOff", "exit code 7"}, true},
 		// an image that does not say what to run
 		{"no command", []client.Object{deployed(2, 0, 2), waitingFor("CreateContainerError", "failed to generate spec: no command specified")}, []string{"app.command"}, true},
+		// an image whose user has a name, and that has no /etc/passwd
+		{"no such user", []client.Object{deployed(2, 0, 2), waitingFor("CreateContainerError", "failed to create containerd container: lstat etc: file does not exist")}, []string{"user by number"}, true},
 		// a node too busy to create a container now
 		{"busy node", []client.Object{deployed(2, 0, 2), waitingFor("CreateContainerError", "context deadline exceeded")}, []string{"0 of 2 pods"}, false},
 		// creating a container is not a reason to give up

@@ -92,7 +92,7 @@ func stuck(pods []corev1.Pod) error {
 
 // wrongImage is what a node says of an image that no second attempt makes right. Other
 // containers that cannot be created may be, when the node is less busy.
-var wrongImage = []string{"no command specified", "unable to find user", "no users found", "no matching entries in passwd file"}
+var wrongImage = []string{"no command specified", "unable to find user", "no users found", "no matching entries in passwd file", "lstat etc: file does not exist"}
 
 func isHopeless(waiting corev1.ContainerStateWaiting) bool {
 	says := func(words string) bool { return strings.Contains(waiting.Message, words) }
