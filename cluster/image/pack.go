@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -73,8 +74,10 @@ func Pack(p Packing) (Packed, error) {
 }
 
 func treeLayer(t tree) (l *layer, held treeSummary, err error) {
-	l, err = layerOf(func(w io.Writer) (err error) {
-		held, err = t.write(w)
+	var first sync.Once // the layer is written each time that it is read, also at once
+	l, err = layerOf(func(w io.Writer) error {
+		found, err := t.write(w)
+		first.Do(func() { held = found })
 		return err
 	})
 	if err == nil && held.entries == 0 {
