@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -40,6 +41,11 @@ func run(ctx context.Context, n int, program, out string) error {
 	if err != nil {
 		return err
 	}
+	remove, err := b.findKind(ctx)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	head := benchmark.Head{Benchmark: "bench-cluster", Date: time.Now().UTC(), N: n, Machine: benchmark.ThisMachine(), Versions: b.versions(ctx)}
 	broken := b.rounds(ctx, n)
 	report := b.report(head, broken)
@@ -59,9 +65,11 @@ type bench struct {
 	app     image.Image
 	built   embedded.Components
 
+	peer   *kind  // nil if it cannot be measured here
+	noKind string // why it was not, or not to the end
+
 	ours, kind []figures
 	starts     []map[string]float64 // the phases of ours
-	noKind     string               // why there are no rounds of kind
 }
 
 // prepare does what the machine is to have done before: components, images.
@@ -88,29 +96,63 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 	return b, err
 }
 
-func (b *bench) versions(ctx context.Context) map[string]string {
-	return map[string]string{"cutover": benchmark.Revision(ctx), "kubernetes": embedded.KubernetesVersion}
+// findKind sees whether the peer can be measured here.
+func (b *bench) findKind(ctx context.Context) (remove func(), err error) {
+	engine := docker(runDocker)
+	node, missing := engine.nodeImage(ctx, os.Getenv("KIND_NODE_IMAGE"))
+	if missing != "" {
+		b.noKind = missing
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "bench-kind-")
+	b.peer = &kind{docker: engine, image: node, dir: dir}
+	return func() { _ = os.RemoveAll(dir) }, err // it holds credentials of clusters that are gone
 }
 
-// rounds lives one round that does not count, and then n.
+func (b *bench) versions(ctx context.Context) map[string]string {
+	versions := map[string]string{"cutover": benchmark.Revision(ctx), "kubernetes": embedded.KubernetesVersion, "go": runtime.Version()}
+	if b.peer != nil {
+		versions["kind"], versions["kind node image"] = kindVersion, b.peer.image
+		versions["docker"], _ = b.peer.docker(ctx, "version", "--format", "{{.Server.Version}}") // it answered a moment ago
+	}
+	return versions
+}
+
+// rounds lives one round of each that does not count, and then n, taking turns. An
+// error of the peer ends its rounds and not ours.
 func (b *bench) rounds(ctx context.Context, n int) error {
 	for i := range n + 1 {
-		r := &round{product: ours{b.program}, cluster: "bench-ours", app: b.app, program: b.program, built: b.built}
-		err := r.live(ctx)
-		say(os.Stderr, i, "ours", r, err)
+		r, err := b.round(ctx, i, ours{b.program}, "bench-ours")
 		if i > 0 || err != nil {
 			b.ours, b.starts = append(b.ours, r.figures), append(b.starts, r.phases)
 		}
 		if err != nil {
 			return fmt.Errorf("round %d of ours: %w", i, err)
 		}
+		if b.peer == nil || b.noKind != "" {
+			continue
+		}
+		r, err = b.round(ctx, i, b.peer, "bench-kind")
+		if i > 0 {
+			b.kind = append(b.kind, r.figures)
+		}
+		if err != nil {
+			b.noKind = fmt.Sprintf("kind was not measured further: round %d: %v", i, err)
+		}
 	}
 	return nil
 }
 
+func (b *bench) round(ctx context.Context, i int, p product, name string) (*round, error) {
+	r := &round{product: p, cluster: name, app: b.app, program: b.program, built: b.built, figures: figures{}}
+	err := r.live(ctx)
+	say(os.Stderr, i, r, err)
+	return r, err
+}
+
 // say tells people how it goes.
-func say(out io.Writer, i int, whose string, r *round, err error) {
-	what := fmt.Sprintf("round %d of %s", i, whose)
+func say(out io.Writer, i int, r *round, err error) {
+	what := fmt.Sprintf("round %d of %s", i, r.cluster)
 	if i == 0 {
 		what += " (does not count)"
 	}

@@ -55,7 +55,6 @@ func (r *round) live(ctx context.Context) (err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r.figures = figures{}
 	up, w, err := r.start(ctx)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)

@@ -53,7 +53,7 @@ func follow[T client.Object](ctx context.Context, c client.WithWatch, list clien
 		if err != nil {
 			return time.Time{}, err
 		}
-		at, over := watchUntil(changes, see, done)
+		at, over := watchUntil(ctx, changes, see, done)
 		changes.Stop()
 		if over {
 			return at, nil
@@ -62,16 +62,23 @@ func follow[T client.Object](ctx context.Context, c client.WithWatch, list clien
 	return time.Time{}, fmt.Errorf("gave up waiting for %T: %w", *new(T), context.Cause(ctx))
 }
 
-func watchUntil[T client.Object](changes watch.Interface, see func(watch.EventType, T), done func() bool) (time.Time, bool) {
-	for change := range changes.ResultChan() {
-		at := time.Now()
-		object, ours := change.Object.(T)
-		if !ours {
-			continue // an error or a bookmark
-		}
-		if see(change.Type, object); done() {
-			return at, true
+func watchUntil[T client.Object](ctx context.Context, changes watch.Interface, see func(watch.EventType, T), done func() bool) (time.Time, bool) {
+	for {
+		select {
+		case change, open := <-changes.ResultChan():
+			at := time.Now()
+			if !open {
+				return at, false
+			}
+			object, ours := change.Object.(T)
+			if !ours {
+				continue // an error or a bookmark
+			}
+			if see(change.Type, object); done() {
+				return at, true
+			}
+		case <-ctx.Done():
+			return time.Time{}, false
 		}
 	}
-	return time.Time{}, false
 }
