@@ -114,11 +114,9 @@ func indexOf(list []string, want string) int {
 func makeCgroups(name string, list []hierarchy) ([]string, error) {
 	var made []string
 	for _, h := range list {
-		parent := h.own
-		if h.controllers == "" {
-			// A cgroup of version 2 that holds processes, as ours does, cannot hand
-			// controllers on: the cluster's has to stand at the top.
-			parent = h.mount
+		parent := h.place()
+		if parent == "" {
+			continue // an ordinary user does without, or was refused before
 		}
 		dir := filepath.Join(parent, "cutover-"+name)
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -132,6 +130,67 @@ func makeCgroups(name string, list []hierarchy) ([]string, error) {
 		}
 	}
 	return made, nil
+}
+
+// place is the cgroup that a cluster's own one is made in.
+func (h hierarchy) place() string {
+	switch {
+	case os.Geteuid() != 0:
+		return h.delegated()
+	case h.controllers == "":
+		// A cgroup of version 2 that holds processes, as ours does, cannot hand
+		// controllers on: the cluster's has to stand at the top.
+		return h.mount
+	default:
+		return h.own
+	}
+}
+
+// delegated is the uppermost cgroup, from ours on, that an ordinary user may write
+// to; "" if he may not even write to ours.
+func (h hierarchy) delegated() string {
+	found := ""
+	for dir := h.own; strings.HasPrefix(dir, h.mount); dir = filepath.Dir(dir) {
+		if unix.Access(dir, unix.W_OK) != nil || unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil {
+			break
+		}
+		found = dir
+	}
+	return found
+}
+
+// neededControllers are those that kubelet does not enforce anything without.
+var neededControllers = []string{"cpu", "cpuacct", "cpuset", "memory"}
+
+// withheld lists the needed controllers whose cgroups an ordinary user may not make
+// any of his own in.
+func withheld(list []hierarchy) []string {
+	var names []string
+	for _, needed := range neededControllers {
+		for _, h := range list {
+			if h.has(needed) && h.delegated() == "" {
+				names = append(names, needed)
+			}
+		}
+	}
+	return names
+}
+
+// has reports whether the hierarchy has the controller. That of version 2 counts as
+// having all.
+func (h hierarchy) has(controller string) bool {
+	return h.controllers == "" || slices.Contains(strings.Split(h.controllers, ","), controller)
+}
+
+// shown are the hierarchies that the sandbox sees: those that the cluster has
+// cgroups in, or, where it has none, all, since kubelet insists on seeing some.
+func (sp spec) shown(list []hierarchy) []hierarchy {
+	if sp.Cgroupless {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(h hierarchy) bool {
+		return !slices.ContainsFunc(sp.Cgroups, func(dir string) bool { return strings.HasPrefix(dir, h.mount+"/") })
+	})
 }
 
 // inheritCpuset fills in what a new cpuset of version 1 lacks: without processors
@@ -200,7 +259,10 @@ func removeTree(dir string) error {
 func strays(name string, list []hierarchy) []string {
 	var found []string
 	for _, h := range list {
-		for _, parent := range []string{h.own, h.mount} {
+		for _, parent := range []string{h.own, h.delegated(), h.mount} {
+			if parent == "" {
+				continue
+			}
 			dir := filepath.Join(parent, "cutover-"+name)
 			if _, err := os.Stat(dir); err == nil && indexOf(found, dir) < 0 {
 				found = append(found, dir)

@@ -53,6 +53,7 @@ var components = []component{
 	// containerd's default profile needs a runc with seccomp, which needs cgo.
 	{name: "runc", tags: "seccomp", cgo: true, packages: []string{"github.com/opencontainers/runc"},
 		ldflags: "-X main.version=1.5.2"},
+	{name: "runc-rootless", packages: []string{"."}},
 	{name: "cni", packages: []string{
 		"github.com/containernetworking/plugins/plugins/main/ptp",
 		"github.com/containernetworking/plugins/plugins/main/loopback",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,7 +31,7 @@ const pauseImage = "cutover.local/pause:1"
 
 // writeConf writes the configuration files of all components below conf/ of the
 // node that they run on.
-func (s state) writeConf(nodes int) error {
+func (s state) writeConf(sp spec) error {
 	if err := os.WriteFile(s.path("conf", "scheduler.yaml"), []byte(schedulerConf), 0o600); err != nil {
 		return err
 	}
@@ -39,8 +40,8 @@ func (s state) writeConf(nodes int) error {
 			return err
 		}
 	}
-	for _, n := range nodesOf(nodes) {
-		if err := s.node(n).writeNodeConf(n); err != nil {
+	for _, n := range nodesOf(sp.Nodes) {
+		if err := s.node(n).writeNodeConf(n, sp); err != nil {
 			return err
 		}
 	}
@@ -48,14 +49,14 @@ func (s state) writeConf(nodes int) error {
 }
 
 // writeNodeConf writes what every node has, into the node's own folder.
-func (s state) writeNodeConf(n node) error {
+func (s state) writeNodeConf(n node, sp spec) error {
 	if err := os.Mkdir(s.path("conf", "cni"), 0o700); err != nil {
 		return err
 	}
 	for name, content := range map[string]string{
-		"containerd.toml":         containerdConf,
+		"containerd.toml":         containerdConf(sp),
 		"cni/10-cutover.conflist": cniConf(n),
-		"kubelet.yaml":            kubeletConf(n),
+		"kubelet.yaml":            kubeletConf(n, sp),
 		"proxy.yaml":              proxyConf(n),
 		// Pods get cluster DNS only; there is nothing further to ask.
 		"resolv.conf": "options ndots:1\n",
@@ -96,7 +97,12 @@ func (s state) writeKubeconfig(path, server, user string) error {
 
 // restrict_oom_score_adj: OOM scores can only be lowered with CAP_SYS_RESOURCE,
 // and without this every pod fails where that is missing.
-var containerdConf = strings.NewReplacer("$STATE", insideState, "$BIN", insidePrograms, "$SOCKET", insideSocket, "$PAUSE", pauseImage).Replace(`version = 3
+func containerdConf(sp spec) string {
+	runc := "runc"
+	if sp.Rootless {
+		runc = "runc-rootless"
+	}
+	return strings.NewReplacer("$STATE", insideState, "$BIN", insidePrograms, "$SOCKET", insideSocket, "$PAUSE", pauseImage, "$RUNC", runc).Replace(`version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing", "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.blockfile"]
@@ -117,9 +123,10 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-        BinaryName = "$BIN/runc"
+        BinaryName = "$BIN/$RUNC"
         SystemdCgroup = false
 `)
+}
 
 // ptp routes every pod through the node, where its packets can be delayed after
 // they have left their socket; a bridge would keep them to itself.
@@ -132,7 +139,11 @@ func cniConf(n node) string {
 
 // Nothing is evicted or collected: how full the host's disk is says nothing about
 // the cluster, and an image that is gone cannot be pulled again.
-func kubeletConf(n node) string {
+func kubeletConf(n node, sp spec) string {
+	enforced := "pods"
+	if sp.Cgroupless {
+		enforced = ""
+	}
 	return strings.NewReplacer("$STATE", insideState, "$SOCKET", insideSocket).Replace(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: ` + n.ip() + `
@@ -145,8 +156,8 @@ clusterDomain: ` + clusterDomain + `
 resolvConf: $STATE/conf/resolv.conf
 containerRuntimeEndpoint: unix://$SOCKET
 cgroupDriver: cgroupfs
-cgroupsPerQOS: true
-enforceNodeAllocatable: [pods]
+cgroupsPerQOS: ` + strconv.FormatBool(!sp.Cgroupless) + `
+enforceNodeAllocatable: [` + enforced + `]
 failCgroupV1: false
 failSwapOn: false
 localStorageCapacityIsolation: false
@@ -162,6 +173,7 @@ registryPullQPS: 0
 eventRecordQPS: 0
 healthzPort: 0
 readOnlyPort: 0
+featureGates: {KubeletInUserNamespace: ` + strconv.FormatBool(sp.Rootless) + `}
 `)
 }
 

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,9 @@ func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	sp.Cgroups, err = makeCgroups(s.name(), list)
+	if !sp.Cgroupless {
+		sp.Cgroups, err = makeCgroups(s.name(), list)
+	}
 	if err := errors.Join(err, s.write(*sp)); err != nil {
 		return nil, nil, err
 	}
@@ -171,7 +174,7 @@ func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 		return nil, nil, err
 	}
 	defer held.Close()
-	sandbox := exec.Command(sp.Executable, "cluster", "sandbox", string(s)) //nolint:noctx // ended by RunJanitor, which is bound to no context
+	sandbox := sp.inner("sandbox", s)
 	sandbox.Stdout, sandbox.Stderr = os.Stderr, os.Stderr
 	sandbox.Dir = "/"
 	sandbox.Env = []string{"PATH=" + insidePrograms + ":" + sandboxPath, "HOME=/tmp"}
@@ -184,12 +187,16 @@ func launchSandbox(s state, sp *spec) (_ *exec.Cmd, alive *os.File, _ error) {
 	if err := join(sp.Cgroups); err != nil {
 		return nil, nil, err
 	}
-	err = sandbox.Start()
-	if back := stepOut(list); back != nil {
-		err = errors.Join(err, back)
+	if sp.Rootless {
+		sp.SingleID, err = startMapped(sandbox)
+	} else {
+		err = sandbox.Start()
+	}
+	if !sp.Cgroupless {
+		err = errors.Join(err, stepOut(sp.shown(list)))
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("start the sandbox; it needs root and a kernel with namespaces: %w", err)
+		return nil, nil, fmt.Errorf("start the sandbox; it needs a kernel with namespaces: %w", err)
 	}
 	if sp.Sandbox, err = identify(sandbox.Process.Pid); err != nil {
 		return nil, nil, errors.Join(err, sandbox.Process.Kill())
@@ -225,5 +232,9 @@ func sweep(s state) error {
 	if err := removeCgroups(cgroups); err != nil {
 		return err
 	}
-	return s.remove()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return s.remove(cmp.Or(sp.Executable, self))
 }

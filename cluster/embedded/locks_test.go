@@ -31,7 +31,7 @@ func TestCleanGoesByTheLocks(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() {
-				if err := s.remove(); err != nil {
+				if err := s.remove(""); err != nil {
 					t.Error(err)
 				}
 			}()

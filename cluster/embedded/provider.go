@@ -77,9 +77,6 @@ var _ cluster.Cluster = (*Cluster)(nil)
 // Up starts a cluster and returns when its nodes are Ready and its DNS deployed. On
 // an error nothing is left behind.
 func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("an embedded cluster needs root, for namespaces, mounts and cgroups: run it with sudo")
-	}
 	if o.Name == "" {
 		if o.Name, err = freshName(); err != nil {
 			return nil, err
@@ -133,7 +130,13 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.down(cleanup))
 		}
 	}()
-	if err := prepare(s, spec{Name: o.Name, Nodes: o.Nodes, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
+	list, err := hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	rootless := os.Geteuid() != 0
+	cgroupless := rootless && len(withheld(list)) > 0
+	if err := prepare(s, spec{Rootless: rootless, Cgroupless: cgroupless, Name: o.Name, Nodes: o.Nodes, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
 		return nil, err
 	}
 	o.Reached(StateWritten)
@@ -176,7 +179,7 @@ func prepare(s state, sp spec) error {
 	if err := s.writePKI(sp.Nodes); err != nil {
 		return err
 	}
-	if err := s.writeConf(sp.Nodes); err != nil {
+	if err := s.writeConf(sp); err != nil {
 		return err
 	}
 	return s.write(sp)

@@ -33,6 +33,7 @@ func RunSandbox(folder string) error {
 	if err != nil {
 		return err
 	}
+	list = sp.shown(list)
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -236,7 +237,13 @@ func bind(from, to string, flags uintptr) error {
 	if flags == 0 {
 		return nil
 	}
-	return mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|flags, "")
+	// In a user namespace what the host forbids of a mount must stay forbidden.
+	var host unix.Statfs_t
+	if err := unix.Statfs(to, &host); err != nil {
+		return err
+	}
+	forbidden := uintptr(host.Flags) & (unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME | unix.MS_NODIRATIME)
+	return mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|forbidden|flags, "")
 }
 
 func bindFile(from, to string) error {

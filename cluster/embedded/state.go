@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -59,10 +60,13 @@ type spec struct {
 	Programs   string    `json:"programs"` // folder of the components
 	Executable string    `json:"executable"`
 	Nodes      int       `json:"nodes"`
-	Port       int       `json:"port"`    // API server, on the host's loopback
-	Owned      bool      `json:"owned"`   // dies with the process that made it
-	Cgroups    []string  `json:"cgroups"` // folders made for it, to be removed
-	Sandbox    processID `json:"sandbox"` // first process of the sandbox
+	Port       int       `json:"port"`                 // API server, on the host's loopback
+	Owned      bool      `json:"owned"`                // dies with the process that made it
+	Rootless   bool      `json:"rootless,omitempty"`   // its user is root in a user namespace only
+	Cgroupless bool      `json:"cgroupless,omitempty"` // its user may make no cgroups, so nothing in it is limited
+	SingleID   bool      `json:"singleID,omitempty"`   // and nobody else is in there
+	Cgroups    []string  `json:"cgroups"`              // folders made for it, to be removed
+	Sandbox    processID `json:"sandbox"`              // first process of the sandbox
 	Janitor    processID `json:"janitor"`
 }
 
@@ -176,8 +180,10 @@ func (s state) furnish(nodes int) error {
 	return os.Mkdir(s.path("data/etcd"), 0o700)
 }
 
-// remove deletes the folder, and those above it once they are empty.
-func (s state) remove() error {
+// remove deletes the folder, and those above it once they are empty. The cutover
+// program is needed where an ordinary user's cluster has files of others, or folders
+// that nobody but root may write to.
+func (s state) remove(executable string) error {
 	unlock, err := lockRoot(s.root(), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // somebody else removed the last one
@@ -186,13 +192,36 @@ func (s state) remove() error {
 		return err
 	}
 	defer unlock()
-	if err := os.RemoveAll(string(s)); err != nil {
+	err = os.RemoveAll(string(s))
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		err = s.removeMapped(executable)
+	}
+	if err != nil {
 		return fmt.Errorf("remove the state of cluster %s: %w", s.name(), err)
 	}
 	// Neither goes while others live in it.
 	_, _ = os.Remove(s.root()), os.Remove(filepath.Dir(s.root()))
 	return nil
 }
+
+// removeMapped deletes the folder as root of a user namespace like the cluster's.
+func (s state) removeMapped(executable string) error {
+	remover := spec{Executable: executable, Rootless: true}.inner("remove", s)
+	remover.SysProcAttr = &syscall.SysProcAttr{}
+	var said strings.Builder
+	remover.Stdout, remover.Stderr = &said, &said
+	if _, err := startMapped(remover); err != nil {
+		return err
+	}
+	if err := remover.Wait(); err != nil {
+		return fmt.Errorf("%w\n%s", err, said.String())
+	}
+	return nil
+}
+
+// RunRemove deletes the folder of a cluster that has ended, as the root that the
+// cluster had.
+func RunRemove(folder string) error { return os.RemoveAll(folder) }
 
 // states lists the clusters that have a folder, living or not.
 func states() ([]state, error) {
