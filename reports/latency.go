@@ -25,8 +25,8 @@ func (s *story) latencyLane() {
 	}
 	above := px(len(without))*(failedRow+failedGap) + heatGap
 	height := above + px(m.decades*rowsPerDecade)*heatRow
-	top, bottom := s.lane(max(height, 12*heatKeyRow), "Latency", "log scale")
-	bottom = top + height
+	top, _ := s.lane(max(height, 12*heatKeyRow), "Latency", "log scale")
+	bottom := top + height // the key may be higher
 	axis := logarithmic{decades: m.decades, y0: bottom, row: heatRow}
 	for _, d := range axis.labels() {
 		s.gridline(axis.y(d), setting(history.Duration(d)))

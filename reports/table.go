@@ -6,13 +6,13 @@ type table struct {
 	Caption string
 	Head    []cell
 	Rows    [][]cell
-	Fold    bool // long: shut until somebody asks for it
-	Numbers bool // all columns but the first hold numbers
-	Lane    *tableLane
+	Fold    bool       // long: shut until somebody asks for it
+	Numbers bool       // all columns but the first hold numbers
+	Lane    *tableLane // nil if its rows are no stretches of a chart's time axis
 }
 
-// tableLane is the part of a chart that a table holds the numbers of: its rows are
-// stretches of the time axis.
+// tableLane is the part of a chart that a table holds the numbers of: how many of
+// its rows the time axis is long, and the lane's edges.
 type tableLane struct{ Bins, Top, Bottom px }
 
 // cell is one value, with its unit already written.
