@@ -77,36 +77,14 @@ var _ cluster.Cluster = (*Cluster)(nil)
 // Up starts a cluster and returns when its nodes are Ready and its DNS deployed. On
 // an error nothing is left behind.
 func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
-	if o.Name == "" {
-		if o.Name, err = freshName(); err != nil {
-			return nil, err
-		}
-	}
-	if err := checkName(o.Name); err != nil {
+	if o, err = o.complete(); err != nil {
 		return nil, err
-	}
-	if o.Nodes == 0 {
-		o.Nodes = 1
-	}
-	if err := CheckNodes(o.Nodes); err != nil {
-		return nil, err
-	}
-	if err := requirePrograms(sandboxPath); err != nil {
-		return nil, err
-	}
-	if o.Reached == nil {
-		o.Reached = func(Phase) {}
 	}
 	programs, err := EnsureComponents(ctx, o.Out)
 	if err != nil {
 		return nil, err
 	}
 	o.Reached(ComponentsChecked)
-	if o.Executable == "" {
-		if o.Executable, err = os.Executable(); err != nil {
-			return nil, err
-		}
-	}
 	images, err := ensureStore(ctx, programs, o.Out)
 	if err != nil {
 		return nil, err
@@ -158,6 +136,33 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return c, err
 	}
 	return c, c.letGo()
+}
+
+// complete fills in what is left open, and refuses what cannot be.
+func (o Options) complete() (_ Options, err error) {
+	if o.Name == "" {
+		if o.Name, err = freshName(); err != nil {
+			return o, err
+		}
+	}
+	if o.Nodes == 0 {
+		o.Nodes = 1
+	}
+	if o.Reached == nil {
+		o.Reached = func(Phase) {}
+	}
+	if o.Executable == "" {
+		if o.Executable, err = os.Executable(); err != nil {
+			return o, err
+		}
+	}
+	if err := checkName(o.Name); err != nil {
+		return o, err
+	}
+	if err := CheckNodes(o.Nodes); err != nil {
+		return o, err
+	}
+	return o, requirePrograms(sandboxPath)
 }
 
 // letGo has the cluster outlive this process, which it did not while it was made.
