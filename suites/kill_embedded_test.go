@@ -117,6 +117,11 @@ func findVictim(victim, name string) int {
 	return 0
 }
 
+// hasJanitor reports whether one of the processes is a janitor.
+func hasJanitor(seen []clusterProcess) bool {
+	return slices.ContainsFunc(seen, func(p clusterProcess) bool { return slices.Contains(p.arguments, victimJanitor) })
+}
+
 // alive reports whether the cluster's sandbox runs.
 func alive(name string) bool { return findVictim(victimSandbox, name) != 0 }
 

@@ -155,12 +155,15 @@ func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
 // afterCLI holds what follows the death of the CLI against docs/safety.md.
 func (t *killTest) afterCLI(ctx SpecContext, run *killedRun, mode string) {
 	GinkgoHelper()
-	if mode == owned {
-		t.row.bound(sweptWithin + cleanWithin)
-		t.nothing(ctx, run.killed, sweptWithin, func() []string { return leftOfCluster(run.cluster, run.seen, allOfCluster) })
-	} else {
+	switch {
+	case mode == detached:
 		t.row.bound(faultLasts + faultGrace + cleanWithin)
 		awaitFaultsOver(ctx, run)
+	case hasJanitor(run.seen):
+		t.row.bound(sweptWithin + cleanWithin)
+		t.nothing(ctx, run.killed, sweptWithin, func() []string { return leftOfCluster(run.cluster, run.seen, allOfCluster) })
+	default: // nobody is there yet to sweep
+		t.row.bound(cleanWithin)
 	}
 	began := time.Now()
 	cutover(ctx, "clean")
