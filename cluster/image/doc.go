@@ -11,9 +11,10 @@
 //	ghcr.io/acme/app:1.2.3               a registry's
 //
 // [FromBinary] wraps a program that is already built, with the libraries that it is
-// dynamically linked with. Both give images whose digest is a function of their
-// content alone, and whose name carries the digest: the same source is the same
-// image, and a changed one never meets a stale copy in a node's store.
+// dynamically linked with. [Pack] makes an image of folders, and [WriteOCIArchive] a
+// file of that. The digest of an image is a function of its content alone, and its
+// name in a cluster carries the digest: the same source is the same image, and a
+// changed one never meets a stale copy in a node's store.
 //
 // Layers are not compressed. Nearly every image goes to a cluster on the same
 // machine, where gzip would cost seconds on both sides and save nothing.
