@@ -106,7 +106,7 @@ func (t *treeWriter) linked(name string, stat *syscall.Stat_t) (first string, ag
 	if stat.Nlink < 2 {
 		return "", false
 	}
-	id := inode{uint64(stat.Dev), stat.Ino} //nolint:unconvert // Dev is narrower on some platforms
+	id := inode{uint64(stat.Dev), stat.Ino}
 	first, again = t.names[id]
 	if !again {
 		t.names[id] = name
