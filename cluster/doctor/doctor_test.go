@@ -108,7 +108,7 @@ func TestLooks(t *testing.T) {
 		{"read-only, as in a container", cgroups, healthy().with("proc/self/mounts", strings.ReplaceAll(mountV2, "rw", "ro")), Fail, "read-only"},
 		{"no cgroups", cgroups, healthy().with("proc/self/mounts", ""), Fail, "none are mounted"},
 		{"CAP_SYS_RESOURCE is missing", oomScores, healthy().with("proc/self/status", "CapBnd:\t000001fffeffffff"), Warn, "out of reach"},
-		{"few inotify instances", inotify, healthy().with("proc/sys/fs/inotify/max_user_instances", "64"), Warn, "about 6 clusters"},
+		{"few inotify instances", inotify, healthy().with("proc/sys/fs/inotify/max_user_instances", "64"), Warn, "about 4 clusters"},
 		{"little memory", memory, healthy().with("proc/meminfo", "MemAvailable: 1500000 kB"), Warn, "1.4 GiB"},
 		{"too little memory", memory, healthy().with("proc/meminfo", "MemAvailable: 900000 kB"), Fail, "0.9 GiB"},
 		{"little disk", cacheDisk, free(5 * gib), Warn, "5.0 GiB"},

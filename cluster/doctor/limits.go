@@ -92,7 +92,7 @@ func oomScores(_ context.Context, m machine) Line {
 }
 
 func inotify(_ context.Context, m machine) Line {
-	const aCluster, usual = 10, 128
+	const aCluster, usual = 13, 128
 	instances, err := strconv.Atoi(m.text("proc/sys/fs/inotify/max_user_instances"))
 	if err != nil {
 		return Line{Name: "inotify", Status: Warn, Meaning: "its limits cannot be read"}
