@@ -80,16 +80,28 @@ func OpenLedger(dir, runID string, header Header, undoers Undoers) (*Ledger, err
 	if runID == "" || filepath.Base(runID) != runID || strings.HasPrefix(runID, ".") {
 		return nil, fmt.Errorf("run id %q cannot name a ledger: use letters, digits and dashes", runID)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the ledger's folder: %w", err)
-	}
 	header.RunID = runID
 	l := &Ledger{header: header, path: filepath.Join(dir, runID+suffix), undoers: undoers}
-	if err := l.create(dir); err != nil {
+	var err error
+	for range folderTries {
+		if err = os.MkdirAll(dir, 0o700); err != nil {
+			err = fmt.Errorf("make the ledger's folder: %w", err)
+		} else {
+			err = l.create(dir)
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return l, nil
 }
+
+// folderTries are how often the folder is made: a run that ends just now, as the
+// last one, takes it along.
+const folderTries = 100
 
 // create makes the file under another name and links it into place when it is
 // locked and has its header: nobody ever sees a ledger that is neither.

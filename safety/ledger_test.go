@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -88,6 +90,29 @@ func TestDoIsWrittenDownBeforeTheDamage(t *testing.T) {
 	}
 	if got := l.Pending(); len(got) != 1 || got[0].Kind != "break" {
 		t.Errorf("pending = %v, want the one action", got)
+	}
+}
+
+// The last run to end removes the folder, and may do so just when another begins.
+func TestALedgerIsMadeWhileOthersRemoveTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ledgers")
+	ctx, stop := context.WithCancel(t.Context())
+	var removing sync.WaitGroup
+	removing.Go(func() {
+		for ctx.Err() == nil {
+			_ = os.Remove(dir) // it may not be empty, or not there
+		}
+	})
+	defer removing.Wait()
+	defer stop()
+	for n := range 50 {
+		l, err := OpenLedger(dir, fmt.Sprint("run-", n), Header{}, newWorld().undoers())
+		if err != nil {
+			t.Fatalf("ledger %d: %v", n, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
