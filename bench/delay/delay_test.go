@@ -149,6 +149,17 @@ func TestTooManyVoidedLeaveNoFigure(t *testing.T) {
 	}
 }
 
+func TestFurthest(t *testing.T) {
+	one := []time.Duration{4, 1, 2, 3, 5, 6, 7, 8, 9, 10}
+	other := []time.Duration{1, 2, 3, 4, 7, 7, 7, 8, 9, 99} // beyond the last decile nobody looks
+	if got := furthest(one, other); got != 2 {
+		t.Errorf("furthest %d apart, want 2", got)
+	}
+	if got := furthest(one, one); got != 0 {
+		t.Errorf("%d apart from itself", got)
+	}
+}
+
 func needsRoot(t *testing.T) {
 	t.Helper()
 	l, err := newLab(t.Context(), "queue")

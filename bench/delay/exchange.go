@@ -20,16 +20,16 @@ const settle = 20
 
 // exchange is one byte sent to the pod and its echo.
 type exchange struct {
-	from, to int64 // of the machine's clock
-	drawn    time.Duration
-	alone    bool // no other packet of the pod's was on its way
+	from, to int64         // of the machine's clock
+	drawn    time.Duration // 0 if it is not known
+	alone    bool          // no other packet of the pod's was on its way
 }
 
 // off is how much longer it took than the delay that was drawn for its packet.
 func (e exchange) off() time.Duration { return time.Duration(e.to-e.from) - e.drawn }
 
 // exchanges has so many bytes echoed over one connection, one after another, while
-// the pod is under a delay. The delay of each is known, with jitter too: draws are
+// the pod is under a delay. The delay of each is known, with jitter too (but netem's): draws are
 // made in the order of the pod's packets, and TCP counts the packets.
 func exchanges(ctx context.Context, driver string, delay agent.Delay, count int) (_ []exchange, err error) {
 	l, err := newLab(ctx, driver)
@@ -52,7 +52,7 @@ func exchanges(ctx context.Context, driver string, delay agent.Delay, count int)
 	go func() {
 		runtime.LockOSThread() // never unlocked: its priority ends with it
 		comeFirst()
-		all, err := exchangeAll(atNode, sent, delay, count, func() error { return l.server.delay(l.pod, delay) })
+		all, err := exchangeAll(atNode, sent, draws(driver, delay), count, func() error { return l.server.delay(l.pod, delay) })
 		done <- result{all, err}
 	}()
 	r := <-done
@@ -60,12 +60,12 @@ func exchanges(ctx context.Context, driver string, delay agent.Delay, count int)
 }
 
 // exchangeAll exchanges once without the delay, and then so often with it.
-func exchangeAll(conn *os.File, sent <-chan uint32, delay agent.Delay, count int, begin func() error) ([]exchange, error) {
+func exchangeAll(conn *os.File, sent <-chan uint32, draw func() time.Duration, count int, begin func() error) ([]exchange, error) {
 	if _, err := once(conn); err != nil {
 		return nil, err
 	}
 	last := <-sent
-	draw, drawn := delay.Sequence(0), last
+	drawn := last
 	if err := begin(); err != nil {
 		return nil, err
 	}
@@ -86,6 +86,15 @@ func exchangeAll(conn *os.File, sent <-chan uint32, delay agent.Delay, count int
 		}
 	}
 	return all, nil
+}
+
+// draws are the delays that a driver gives to one packet after another. netem keeps
+// its jitter to itself.
+func draws(driver string, delay agent.Delay) func() time.Duration {
+	if driver == "netem" && delay.Jitter > 0 {
+		return func() time.Duration { return 0 }
+	}
+	return delay.Sequence(0)
 }
 
 func once(conn *os.File) (exchange, error) {

@@ -72,7 +72,7 @@ func measure(ctx context.Context, s sizes) (bench.Report, error) {
 	runtime.GOMAXPROCS(4 * runtime.NumCPU())
 	debug.SetGCPercent(-1) // nor for a collection that does not come first; there is little to collect
 	var report bench.Report
-	report.Head = head(s)
+	report.Head = head(ctx, s)
 	watched, err := watchForStalls(ctx)
 	if err != nil {
 		return report, err

@@ -21,8 +21,11 @@ const (
 	spoiltAtMost = 0.05
 )
 
-func head(s sizes) bench.Head {
-	return bench.Head{Benchmark: "delay", Date: time.Now().UTC(), N: s.rounds, Machine: bench.ThisMachine()}
+func head(ctx context.Context, s sizes) bench.Head {
+	return bench.Head{
+		Benchmark: "delay", Date: time.Now().UTC(), N: s.rounds, Machine: bench.ThisMachine(),
+		Versions: map[string]string{"cutover": bench.Revision(ctx)},
+	}
 }
 
 // streamRows are about one TCP stream.
@@ -113,10 +116,30 @@ func exchangeRows(ctx context.Context, s sizes, watched *stalls, noNetem string)
 		return nil, err
 	}
 	var rows []bench.Row
+	var apart bench.Samples
 	for i, delay := range delays {
-		rows = append(rows, exact(delay, account(ours[i], watched), account(peers[i], watched), watched.told(began), noNetem)...)
+		one, other := account(ours[i], watched), account(peers[i], watched)
+		rows = append(rows, exact(delay, one, other, watched.told(began), noNetem)...)
+		if len(one.took) > 0 && len(other.took) > 0 {
+			apart.Ours = append(apart.Ours, milliseconds(furthest(one.took, other.took)))
+		}
 	}
-	return rows, nil
+	agree := bench.Judge("the queue and netem agree: greatest difference between the deciles of how long exchanges took, median of the delays",
+		bench.AtMost(1, "ms"), apart, noNetem)
+	if noNetem == "" {
+		agree.Because = fmt.Sprintf("for each delay: %.3f", apart.Ours)
+	}
+	return append(rows, agree), nil
+}
+
+// furthest is how far the deciles of two distributions are apart.
+func furthest(one, other []time.Duration) (most time.Duration) {
+	one, other = slices.Sorted(slices.Values(one)), slices.Sorted(slices.Values(other))
+	for decile := 1; decile <= 9; decile++ {
+		q := float64(decile) / 10
+		most = max(most, (quantile(one, q) - quantile(other, q)).Abs())
+	}
+	return most
 }
 
 // atWork is how long an exchange takes to reach the queue, generously. It is at
@@ -126,6 +149,7 @@ const atWork = time.Millisecond
 // accounted are the errors of exchanges.
 type accounted struct {
 	all, fair       []time.Duration // fair without those that were voided
+	took            []time.Duration // how long the fair ones took
 	stalled, shared int             // voided: by stalls, by other packets of the connection
 }
 
@@ -139,6 +163,7 @@ func account(list []exchange, watched *stalls) (a accounted) {
 			a.stalled++
 		default:
 			a.fair = append(a.fair, e.off())
+			a.took = append(a.took, time.Duration(e.to-e.from))
 		}
 		a.all = append(a.all, e.off())
 	}
@@ -169,10 +194,16 @@ func exact(delay agent.Delay, ours, peer accounted, told, noNetem string) []benc
 		limit float64
 	}{{"median", 0.5, 1}, {"p99", 0.99, 2}} {
 		var samples bench.Samples
-		samples.Ours, samples.Peer = figure(ours, part.q), figure(peer, part.q)
+		samples.Ours = figure(ours, part.q)
+		missing := noNetem
+		if delay.Jitter == 0 {
+			samples.Peer = figure(peer, part.q)
+		} else if noNetem == "" {
+			missing = "netem's draws are not known: see whether it agrees"
+		}
 		target := fmt.Sprintf("%s |error| of an exchange through %s", part.name, name)
-		row := bench.Judge(target, bench.AtMost(part.limit, "ms"), samples, noNetem)
-		row.Because = because(ours.String(), told, noNetem)
+		row := bench.Judge(target, bench.AtMost(part.limit, "ms"), samples, missing)
+		row.Because = because(ours.String(), told, missing)
 		if ours.spoilt() {
 			row.Because = because("too many were voided", row.Because)
 		}
@@ -211,9 +242,9 @@ func spread(list []time.Duration) string {
 		milliseconds(quantile(sorted, 0.5)), milliseconds(quantile(sorted, 0.9)), milliseconds(quantile(sorted, 0.99)), milliseconds(sorted[len(sorted)-1]))
 }
 
-// told is what is to be said about stalls since an instant.
+// told is what is to be said about the machine since an instant.
 func (s *stalls) told(since int64) string {
-	return "stalls of the machine meanwhile: " + spread(s.since(since))
+	return fmt.Sprintf("load average %s; stalls of the machine meanwhile: %s", bench.ThisMachine().Load, spread(s.since(since)))
 }
 
 func because(parts ...string) string {

@@ -43,7 +43,7 @@ func watch(out io.Writer) error {
 		go watchOne(cpu, func(from, to int64) {
 			mu.Lock()
 			defer mu.Unlock()
-			fmt.Fprintln(out, from, to) //nolint:errcheck // nobody reads: the parent is gone, and this ends too
+			fmt.Fprintln(out, from, to) // unless the parent is gone, and this ends too
 		})
 	}
 	_, err := io.Copy(io.Discard, os.Stdin) // until the parent ends

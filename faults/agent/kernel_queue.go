@@ -22,7 +22,7 @@ const (
 
 // From linux/netfilter/nfnetlink_queue.h.
 const (
-	queueMsgPacket       = unix.NFNL_SUBSYS_QUEUE<<8 | 0
+	queueMsgPacket       = unix.NFNL_SUBSYS_QUEUE << 8
 	queueMsgConfig       = unix.NFNL_SUBSYS_QUEUE<<8 | 2
 	queueMsgVerdictBatch = unix.NFNL_SUBSYS_QUEUE<<8 | 3
 
