@@ -27,6 +27,8 @@ func TestJudge(t *testing.T) {
 		{"the median of five, not the mean", AtMost(4, "s"), []float64{3, 1, 100, 2, 5}, nil, "no peer here", new(3.0), nil, yes, "no peer here"},
 		{"the limit itself is met", AtMost(4, "s"), []float64{4}, nil, "", new(4.0), nil, yes, ""},
 		{"just above it is not", AtMost(4, "s"), []float64{4.001}, nil, "", new(4.001), nil, no, ""},
+		{"at least: the limit itself is met", AtLeast(4, "Mbit/s"), []float64{4}, nil, "", new(4.0), nil, yes, ""},
+		{"at least: just below it is not", AtLeast(4, "Mbit/s"), []float64{3.999}, nil, "", new(3.999), nil, no, ""},
 		{"an even number: between the two in the middle", AtMost(4, "s"), []float64{1, 2, 4, 9}, nil, "", new(3.0), nil, yes, ""},
 		{"nothing measured is neither met nor missed", AtMost(4, "s"), nil, nil, "it broke", nil, nil, nil, "it broke"},
 		{"a factor needs the peer", Times(3, "s"), []float64{5}, nil, "no node image", new(5.0), nil, nil, "no node image"},
