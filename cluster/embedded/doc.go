@@ -9,5 +9,9 @@
 // child, starts the components and carries the API server's connections from a
 // listener that was opened on the host's loopback.
 //
+// A further node is a sandbox in the sandbox, which the supervisor starts: its
+// first process, the machine, has namespaces of its own and a supervisor for the
+// node's containerd, kubelet and kube-proxy. Its end is the node's.
+//
 // The sandbox keeps the host clean; it is no security boundary.
 package embedded

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,6 +60,7 @@ func TestThreeNodes(t *testing.T) {
 		{"spreading", podsSpread},
 		{"reach", podsReachEverything},
 		{"dead addresses", deadAddressesFailAtOnce},
+		{"residue", residueIsSeenOnItsNode},
 		{"drain", drainMovesPods},
 		{"loss", nodeIsLostAndComesBack},
 	} {
@@ -257,6 +259,34 @@ func deadAddressesFailAtOnce(ctx context.Context, t *trial) {
 				}
 			}
 		}
+	}
+}
+
+// residueIsSeenOnItsNode plants on one node what a dead agent would leave there.
+func residueIsSeenOnItsNode(ctx context.Context, t *trial) {
+	networks, err := t.cluster.networks(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nft := func(rules string) {
+		t.Helper()
+		if said, err := exec.CommandContext(ctx, "nsenter", "--net="+networks["node-1"], "--", "nft", rules).CombinedOutput(); err != nil {
+			t.Fatalf("nft %s: %v\n%s", rules, err, said)
+		}
+	}
+	nft("add table ip cutover_delay; add set ip cutover_delay cutover_forgotten { type iface_index; }")
+	left, err := t.cluster.OnNodes(ctx, "agent-residue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodesOf(3) {
+		if seen := strings.Contains(left[n.name()], "cutover_forgotten"); seen != (n == 1) {
+			t.Errorf("on %s: %q; what was left is on node-1", n.name(), left[n.name()])
+		}
+	}
+	nft("delete table ip cutover_delay")
+	if left, err := t.cluster.OnNodes(ctx, "agent-residue"); err != nil || left["node-1"] != "" {
+		t.Errorf("after it was removed: %q, %v", left["node-1"], err)
 	}
 }
 

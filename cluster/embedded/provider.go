@@ -262,7 +262,7 @@ func markControlPlane(ctx context.Context, client kubernetes.Interface) error {
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("label %s: %w (last: %v)", node(0).name(), err, last)
+		return fmt.Errorf("label %s: %w", node(0).name(), errors.Join(err, last))
 	}
 	return nil
 }
@@ -380,13 +380,9 @@ func (c *Cluster) Dial(ctx context.Context, address string) (net.Conn, error) {
 // returns what each printed, by node. The network is all that it shares with the
 // node.
 func (c *Cluster) OnNodes(ctx context.Context, arguments ...string) (map[string]string, error) {
-	r, err := c.state.command(ctx, order{Do: orderList})
+	networks, err := c.networks(ctx)
 	if err != nil {
 		return nil, err
-	}
-	networks := map[string]string{node(0).name(): fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID)}
-	for name, first := range r.Running {
-		networks[name] = fmt.Sprintf("/proc/%d/root/proc/%d/ns/net", c.spec.Sandbox.PID, first)
 	}
 	printed := map[string]string{}
 	for name, network := range networks {
@@ -395,6 +391,19 @@ func (c *Cluster) OnNodes(ctx context.Context, arguments ...string) (map[string]
 		}
 	}
 	return printed, nil
+}
+
+// networks are the paths of the network namespaces of the nodes that run, by node.
+func (c *Cluster) networks(ctx context.Context) (map[string]string, error) {
+	r, err := c.state.command(ctx, order{Do: orderList})
+	if err != nil {
+		return nil, err
+	}
+	paths := map[string]string{node(0).name(): fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID)}
+	for name, first := range r.Running {
+		paths[name] = fmt.Sprintf("/proc/%d/root/proc/%d/ns/net", c.spec.Sandbox.PID, first)
+	}
+	return paths, nil
 }
 
 // runIn leaves entering to nsenter: a process of several threads, as this one is,

@@ -174,3 +174,66 @@ func verify(t *testing.T, certificate, authority string) error {
 	_, err := load(certificate).Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	return err
 }
+
+func TestParseNode(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		further bool // can be lost
+		exists  bool
+	}{
+		// The cluster's own: it exists, and cannot be lost without it.
+		{"node-0", false, true},
+		{"node-1", true, true},
+		{"node-2", true, true},
+		// One more than there are.
+		{"node-3", false, false},
+		{"node--1", false, false},
+		// One name to a node.
+		{"node-01", false, false},
+		{"node-+1", false, false},
+		{"1", false, false},
+		{"", false, false},
+	} {
+		n, err := parseNode(row.name, 3)
+		if (err == nil) != row.exists || err == nil && n.name() != row.name {
+			t.Errorf("parseNode(%q) = %v, %v; want there: %v", row.name, n, err, row.exists)
+		}
+		if _, err := furtherNode(row.name, 3); (err == nil) != row.further {
+			t.Errorf("furtherNode(%q): %v; want it to be one that can be lost: %v", row.name, err, row.further)
+		}
+	}
+}
+
+func TestNodesShareNoAddress(t *testing.T) {
+	taken := map[string]string{}
+	for _, n := range nodesOf(MaxNodes) {
+		for _, address := range []string{n.ip(), n.pods()} {
+			if other, already := taken[address]; already {
+				t.Errorf("%s and %s both have %s", other, n.name(), address)
+			}
+			taken[address] = n.name()
+		}
+	}
+	for _, count := range []int{-1, 0, MaxNodes + 1} {
+		if CheckNodes(count) == nil {
+			t.Errorf("a cluster may have %d nodes", count)
+		}
+	}
+	if err := CheckNodes(MaxNodes); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnlyNode0CarriesTheControlPlane(t *testing.T) {
+	count := map[string]int{}
+	for _, n := range nodesOf(3) {
+		for _, p := range programs(n) {
+			count[p.name]++
+		}
+	}
+	for name, want := range map[string]int{"etcd": 1, "kube-apiserver": 1, "kube-controller-manager": 1, "kube-scheduler": 1, "containerd": 3, "kubelet": 3, "kube-proxy": 3} {
+		if count[name] != want {
+			t.Errorf("%d of %s on three nodes, want %d", count[name], name, want)
+		}
+	}
+}
