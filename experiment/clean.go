@@ -189,27 +189,30 @@ func sweepNamespaces(ctx context.Context, ledgers string, tell func(string)) err
 	}
 	var failed []error
 	for _, info := range list {
-		if !info.Alive || info.Owned {
+		if !info.Alive || info.Making || info.Owned {
 			continue
 		}
-		config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
-		if err != nil {
-			continue // being made this moment
+		err := sweepCluster(ctx, info, ledgers, tell)
+		if _, gone := embedded.Attach(info.Name); gone != nil {
+			continue // it was taken down meanwhile
 		}
-		c, err := NewClient(config)
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		failed = append(failed, sweepCluster(ctx, c, info.Name, ledgers, tell))
+		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
 }
 
-func sweepCluster(ctx context.Context, c client.Client, name, ledgers string, tell func(string)) error {
+func sweepCluster(ctx context.Context, info embedded.Info, ledgers string, tell func(string)) error {
+	config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
+	if err != nil {
+		return fmt.Errorf("cluster %s: %w", info.Name, err)
+	}
+	c, err := NewClient(config)
+	if err != nil {
+		return fmt.Errorf("cluster %s: %w", info.Name, err)
+	}
 	var namespaces corev1.NamespaceList
 	if err := c.List(ctx, &namespaces, client.HasLabels{faults.RunLabel}); err != nil {
-		return fmt.Errorf("cluster %s: %w", name, err)
+		return fmt.Errorf("cluster %s: %w", info.Name, err)
 	}
 	for _, namespace := range namespaces.Items {
 		run := namespace.Labels[faults.RunLabel]
@@ -219,7 +222,7 @@ func sweepCluster(ctx context.Context, c client.Client, name, ledgers string, te
 		if err := errors.Join(faults.Sweep(ctx, c, run), deleteNamespace(ctx, c, namespace.Name)); err != nil {
 			return err
 		}
-		tell(fmt.Sprintf("deleted namespace %s of a dead run in cluster %s", namespace.Name, name))
+		tell(fmt.Sprintf("deleted namespace %s of a dead run in cluster %s", namespace.Name, info.Name))
 	}
 	return nil
 }

@@ -68,6 +68,36 @@ func stillAt(root *os.File, path string) bool {
 	return err == nil && os.SameFile(held, named)
 }
 
+// holdStates lists the clusters and keeps them from coming and going meanwhile.
+func holdStates() (all []state, unlock func(), err error) {
+	root, err := stateRoot()
+	if err != nil {
+		return nil, nil, err
+	}
+	unlock, err = lockRoot(root, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, func() {}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if all, err = states(); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return all, unlock, nil
+}
+
+// taken reports whether somebody holds a lock of the folder. Nobody may be making
+// the folder meanwhile: the look takes the lock for a moment.
+func (s state) taken(name string) bool {
+	release, err := s.lock(name)
+	if err == nil {
+		release()
+	}
+	return errors.Is(err, unix.EWOULDBLOCK)
+}
+
 // orphan is a cluster that nobody makes and nobody holds, locked so that it stays so.
 type orphan struct {
 	state   state
@@ -77,22 +107,11 @@ type orphan struct {
 // adoptDead takes the clusters that have lost maker and janitor. One that it cannot
 // look at does not hide the others: it is in the error, they are in the list.
 func adoptDead() ([]orphan, error) {
-	root, err := stateRoot()
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := lockRoot(root, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	all, unlock, err := holdStates()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	all, err := states()
-	if err != nil {
-		return nil, err
-	}
 	var dead []orphan
 	var failed []error
 	for _, s := range all {

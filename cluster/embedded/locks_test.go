@@ -47,6 +47,14 @@ func TestCleanGoesByTheLocks(t *testing.T) {
 				}
 				defer release()
 			}
+			list, err := List()
+			if err != nil {
+				t.Fatal(err)
+			}
+			is := slices.IndexFunc(list, func(info Info) bool { return info.Name == s.name() })
+			if want := slices.Contains(row.held, makerLock); is < 0 || list[is].Making != want {
+				t.Errorf("listed as %+v, want it as being made: %v", list, want)
+			}
 			// Others' leftovers are theirs to judge.
 			if _, err := Clean(); err != nil {
 				t.Log(err)

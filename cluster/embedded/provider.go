@@ -540,21 +540,25 @@ func takeDown(ctx context.Context, s state) error {
 type Info struct {
 	Name       string
 	Alive      bool
+	Making     bool // it is not ready yet
 	Owned      bool
 	Nodes      int
 	Kubeconfig string
 }
 
-// List returns the clusters of this machine, dead ones too.
+// List returns the clusters of this user, dead ones too.
 func List() ([]Info, error) {
-	all, err := states()
+	all, unlock, err := holdStates()
 	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	var list []Info
 	for _, s := range all {
 		sp, _ := s.read() // one without a spec is being made, or died while it was
-		list = append(list, Info{Name: s.name(), Alive: sp.Sandbox.alive(), Owned: sp.Owned, Nodes: sp.Nodes, Kubeconfig: s.kubeconfig()})
+		list = append(list, Info{
+			Name: s.name(), Alive: sp.Sandbox.alive(), Making: s.taken(makerLock), Owned: sp.Owned, Nodes: sp.Nodes, Kubeconfig: s.kubeconfig(),
+		})
 	}
 	return list, nil
 }

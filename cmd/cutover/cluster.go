@@ -104,7 +104,10 @@ func clusterList() *cobra.Command {
 		fmt.Fprintln(table, "NAME\tSTATE\tNODES\tOWNER\tKUBECONFIG")
 		for _, info := range list {
 			state, owner := "running", "detached"
-			if !info.Alive {
+			switch {
+			case info.Making:
+				state = "starting"
+			case !info.Alive:
 				state = "dead"
 			}
 			if info.Owned {
