@@ -133,6 +133,7 @@ func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
 		// It was faster than the calibration: what was drawn is beyond its end.
 		run.awaitEnd(ctx, prolonged)
 		run.judgeUndisturbed()
+		t.lives[mode] = run.lasted
 		run = t.start(ctx, mode)
 	}
 	Expect(killed).To(BeTrue(), "five runs ended before anybody could be killed")
