@@ -69,7 +69,8 @@ test: components ## unit tests with the race detector, and the tests that need r
 	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
-	$(GO) run ./bench/cluster -cutover bin/cutover -out $(ARTIFACTS)/bench-cluster.json
+	$(GO) build -o bin/bench-cluster ./bench/cluster
+	bin/bench-cluster -cutover bin/cutover -out $(ARTIFACTS)/bench-cluster.json
 
 # Built first: beside a compiler nothing is exact.
 bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's where the kernel has it; 10 minutes, as root
