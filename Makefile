@@ -56,6 +56,7 @@ e2e: components images ## release real applications on a real cluster and judge 
 
 kill-test: components ## kill one process or another at drawn instants of N runs and look for what is left
 	@mkdir -p $(ARTIFACTS)
+	@rm -f $(ARTIFACTS)/kill-test.*
 	CUTOVER_KILLS=$(N) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
 	$(GO) test ./suites -v -count=1 -timeout=150m -ginkgo.timeout=140m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
 		-ginkgo.v -ginkgo.no-color -ginkgo.trace $(if $(SEED),-ginkgo.seed=$(SEED)) \

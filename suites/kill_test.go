@@ -73,8 +73,9 @@ const (
 	// A clean-up deletes pods and a namespace, for which Kubernetes needs some
 	// seconds, and waits up to 5 s for an agent before it looks after it.
 	cleanWithin = 30 * time.Second
-	// A run that has ended has confirmed that nothing is left.
-	confirmedWithin = 2 * time.Second
+	// A run that has ended has confirmed that nothing is left: what remains is the time
+	// to look, at every process of the machine.
+	confirmedWithin = 10 * time.Second
 	// What was killed is started again within 1 s, and the kubelet looks at
 	// containers every second and at the runtime every five.
 	usableWithin = 30 * time.Second
