@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,7 @@ func RunMachine(name string) error {
 	// A cgroup namespace is rooted where the thread that makes it stands. It is that
 	// thread's alone, so all that needs it happens here, the supervisor's start too.
 	runtime.LockOSThread()
-	list, err := enterCgroup(n)
+	list, err := sp.enterCgroup(n)
 	if err != nil {
 		return fmt.Errorf("%s: cgroups: %w", name, err)
 	}
@@ -63,19 +64,18 @@ func RunMachine(name string) error {
 	return reap(supervisor.Process.Pid)
 }
 
-// enterCgroup makes the node's cgroups below the cluster's, and makes them the
-// root of what is seen from here.
-func enterCgroup(n node) ([]hierarchy, error) {
+// enterCgroup makes the node's cgroups below the cluster's, if that has any, and
+// makes them the root of what is seen from here.
+func (sp spec) enterCgroup(n node) ([]hierarchy, error) {
 	list, err := hierarchies()
 	if err != nil {
 		return nil, err
 	}
-	made, err := makeCgroups(n.name(), list)
-	if err != nil {
-		return nil, err
-	}
-	if err := join(made); err != nil {
-		return nil, err
+	if !sp.Cgroupless {
+		made, err := makeCgroups(n.name(), list)
+		if err := errors.Join(err, join(made)); err != nil {
+			return nil, err
+		}
 	}
 	return list, unix.Unshare(unix.CLONE_NEWCGROUP)
 }
