@@ -54,7 +54,7 @@ func (e *Evidence) onIncidents() string {
 func (e *Evidence) onEarlyIncidents() string {
 	early := int64(0)
 	for _, i := range e.incidents {
-		if len(e.faults) > 0 && i.onset.After(e.slack()) < e.faults[0].applied {
+		if e.early(i) {
 			early++
 		}
 	}

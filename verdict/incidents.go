@@ -74,14 +74,20 @@ func (e *Evidence) describe(i *incident) {
 	}
 }
 
-// longest is the incident that the MTTR is about: the longest that began after the
-// first fault, or after the release began if no fault was applied. One that never
-// recovered is longer than any that did.
+// early reports whether the incident was over before the first fault. One that was
+// still on is not: what the fault did then is part of it.
+func (e *Evidence) early(i incident) bool {
+	return len(e.faults) > 0 && i.onset.After(e.slack()) < e.faults[0].applied && i.until < e.faults[0].applied
+}
+
+// longest is the incident that the MTTR is about: the longest that was not over
+// before the first fault, or any after the release began if no fault was applied.
+// One that never recovered is longer than any that did.
 func (e *Evidence) longest() *incident {
 	var longest *incident
 	for i := range e.incidents {
 		candidate := &e.incidents[i]
-		if len(e.faults) > 0 && candidate.onset.After(e.slack()) < e.faults[0].applied {
+		if e.early(*candidate) {
 			continue
 		}
 		if longest == nil || !candidate.recovered.Happened() || candidate.length() > longest.length() {

@@ -157,6 +157,29 @@ func TestLongestAfterTheFault(t *testing.T) {
 	}
 }
 
+// An incident that the fault fell into is the release's to recover from: to leave it
+// out would call the worst of runs one without an incident.
+func TestAFaultWithinAnIncidentCounts(t *testing.T) {
+	for _, row := range []struct {
+		comment string
+		tell    *story
+		total   float64 // seconds; 0 for no MTTR
+	}{
+		{"bad before the fault and through it", faulty(0).outage(6, 12, refused), 6},
+		{"a blip before the fault that its outage is a relapse of", faulty(0).outage(6, 6.5, refused).outage(8.2, 12, refused), 6},
+		{"over before the fault", faulty(0).outage(4, 5, refused), 0},
+	} {
+		row.tell.until = 40
+		run := Judge(row.tell.tell())
+		switch {
+		case row.total == 0 && run.MTTR != nil:
+			t.Errorf("%s: got %+v, want no MTTR", row.comment, run.MTTR)
+		case row.total > 0 && (run.MTTR == nil || run.MTTR.TotalMs < row.total*1000-200 || run.MTTR.TotalMs > row.total*1000+200):
+			t.Errorf("%s: got %+v, want %g s", row.comment, run.MTTR, row.total)
+		}
+	}
+}
+
 func TestOutcome(t *testing.T) {
 	both := func(share float64, with answer) *story {
 		return calm().settles(12, 0.5).some(share, 15, 99, with)
