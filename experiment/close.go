@@ -47,20 +47,26 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 }
 
 // undoAll undoes what is not undone yet and looks for what is left. What fails is in
-// the record: the ledger reports every undo to it.
+// the record: the ledger reports every undo to it. The cluster may die before it, or
+// in the middle of it.
 func (r *run) undoAll(ctx context.Context, broken error) error {
-	if lost(ctx) {
-		if !errors.Is(broken, errLost) {
-			r.tell(history.Broken{Because: errLost.Error()})
+	var undoing error
+	if !r.lost(ctx) {
+		for _, err := range r.failed.all() {
+			r.tell(history.Broken{Because: err.Error()})
 		}
-		return r.ledger.Replay(ctx, gone())
+		undoing = r.ledger.Replay(ctx, nil)
 	}
-	for _, err := range r.failed.all() {
-		r.tell(history.Broken{Because: err.Error()})
+	if !r.lost(ctx) {
+		r.scan(ctx)
 	}
-	undoing := r.ledger.Replay(ctx, nil)
-	r.scan(ctx)
-	return undoing
+	if !r.lost(ctx) {
+		return undoing
+	}
+	if !errors.Is(broken, errLost) {
+		r.tell(history.Broken{Because: errLost.Error()})
+	}
+	return r.ledger.Replay(ctx, gone())
 }
 
 func (r *run) closeLedger() error {
@@ -86,6 +92,9 @@ func (r *run) scan(ctx context.Context) {
 		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, nodes) })
 	}
 	left, err := safety.Scan(ctx, scanners...)
+	if r.lost(ctx) {
+		return // nothing is left of what was there
+	}
 	if err != nil {
 		r.tell(history.Broken{Because: "the search for residue failed: " + err.Error()})
 	}

@@ -46,6 +46,12 @@ func whileAlive(ctx context.Context, c cluster.Cluster) (context.Context, contex
 // lost reports whether ctx, of [whileAlive], ended with the cluster.
 func lost(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errLost) }
 
+// lost reports whether the run's cluster has ended, also if ctx does not know yet.
+func (r *run) lost(ctx context.Context) bool {
+	it, can := r.Cluster.(mortal)
+	return lost(ctx) || can && !it.Alive()
+}
+
 // failures are collected from several goroutines.
 type failures struct {
 	mu   sync.Mutex

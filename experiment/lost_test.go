@@ -2,12 +2,19 @@ package experiment
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
 	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/safety"
 )
 
 // mute is a cluster that cannot say whether it lives.
@@ -53,6 +60,46 @@ func TestWhatIsDoneOnAClusterEndsWithIt(t *testing.T) {
 					t.Errorf("lost: %v, want %v (%v)", got, row.lost, context.Cause(within))
 				}
 			})
+		})
+	}
+}
+
+// A ledger of a cluster that is gone must not stay: nobody could ever undo it.
+func TestTheLedgerIsEmptyWhenTheClusterDiesInTheMiddleOfTheUndo(t *testing.T) {
+	for _, row := range []struct {
+		why  string
+		dies func(*patient) // in the undo
+		kept int
+	}{
+		{"it dies", func(p *patient) { p.dead.Store(true) }, 0},
+		// Negative control: a failure alone leaves the entry to a clean-up.
+		{"it lives, and the undo fails", func(*patient) {}, 1},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			it := &patient{}
+			resists := errors.New("it resists")
+			ledger, err := safety.OpenLedger(t.TempDir(), "run-1", safety.Header{}, safety.Undoers{
+				kindNamespace: func(context.Context, json.RawMessage) error { row.dies(it); return resists },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ledger.Close()
+			if _, err := ledger.Do(t.Context(), safety.Action{Kind: kindNamespace}, func(context.Context) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+			clock := history.NewClock()
+			record, err := history.Open(t.TempDir(), clock, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer record.Close()
+			r := &run{Options: Options{Cluster: it}, clock: clock, record: record, ledger: ledger,
+				client: fake.NewClientBuilder().WithScheme(runtime.NewScheme()).Build()}
+			err = r.undoAll(t.Context(), nil)
+			if kept := len(ledger.Pending()); kept != row.kept || (err != nil) != (row.kept > 0) {
+				t.Errorf("%d entries are left, want %d (%v)", kept, row.kept, err)
+			}
 		})
 	}
 }
