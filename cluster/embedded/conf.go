@@ -198,12 +198,22 @@ clientConnection: {kubeconfig: ` + insideState + `/conf/scheduler.kubeconfig, qp
 leaderElection: {leaderElect: false}
 `
 
+// What the API server says of itself. It first writes the roles and the priority
+// classes of Kubernetes itself, a second after it could serve; a kubelet has no use
+// for either, since the Node authorizer judges it.
+const (
+	apiReady   = "/readyz"
+	apiServing = "/readyz?exclude=poststarthook/rbac/bootstrap-roles&exclude=poststarthook/scheduling/bootstrap-system-priority-classes"
+)
+
 // program is one component's command line inside the sandbox.
 type program struct {
 	name      string
 	arguments []string
 	everyNode bool // not only beside the control plane
-	needsAPI  bool // started once the API server answers: its retries back off for longer than that takes
+	// awaits is what the API server must answer with 200 before the program starts,
+	// whose retries would back off for longer; "" if it needs no API server.
+	awaits string
 }
 
 func pki(file string) string { return insideState + "/pki/" + file }
@@ -213,6 +223,8 @@ func programs(n node) []program {
 	all := []program{
 		{name: "etcd", arguments: []string{
 			"--name=cutover", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync", "--log-level=warn",
+			// It votes for itself alone, and need not wait for anybody else's vote.
+			"--heartbeat-interval=10", "--election-timeout=100",
 			"--listen-client-urls=https://127.0.0.1:2379", "--advertise-client-urls=https://127.0.0.1:2379",
 			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=cutover=http://127.0.0.1:2380",
 			"--client-cert-auth", "--trusted-ca-file=" + pki("etcd-ca.crt"), "--cert-file=" + pki("etcd.crt"), "--key-file=" + pki("etcd.key"),
@@ -228,18 +240,18 @@ func programs(n node) []program {
 			"--service-account-issuer=https://kubernetes.default.svc." + clusterDomain, "--service-account-key-file=" + pki("sa.pub"), "--service-account-signing-key-file=" + pki("sa.key"),
 			"--service-cluster-ip-range=" + serviceNet,
 		}},
-		{name: "kubelet", everyNode: true, needsAPI: true, arguments: []string{
+		{name: "kubelet", everyNode: true, awaits: apiServing, arguments: []string{
 			"--config=" + insideState + "/conf/kubelet.yaml", "--kubeconfig=" + insideState + "/conf/kubelet.kubeconfig",
 			"--hostname-override=" + n.name(), "--node-ip=" + n.ip(), "--root-dir=/var/lib/kubelet",
 			"--node-labels=topology.kubernetes.io/zone=" + n.zone(),
 		}},
-		{name: "kube-controller-manager", needsAPI: true, arguments: []string{
+		{name: "kube-controller-manager", awaits: apiReady, arguments: []string{
 			"--kubeconfig=" + insideState + "/conf/controller-manager.kubeconfig", "--leader-elect=false", "--bind-address=127.0.0.1", "--profiling=false",
 			"--service-account-private-key-file=" + pki("sa.key"), "--root-ca-file=" + pki("ca.crt"), "--use-service-account-credentials=true",
 			"--controllers=*,-node-ipam-controller,-ttl-controller,-bootstrap-signer-controller,-token-cleaner-controller", "--kube-api-qps=200", "--kube-api-burst=400",
 		}},
-		{name: "kube-scheduler", needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/scheduler.yaml", "--bind-address=127.0.0.1", "--profiling=false"}},
-		{name: "kube-proxy", everyNode: true, needsAPI: true, arguments: []string{"--config=" + insideState + "/conf/proxy.yaml"}},
+		{name: "kube-scheduler", awaits: apiReady, arguments: []string{"--config=" + insideState + "/conf/scheduler.yaml", "--bind-address=127.0.0.1", "--profiling=false"}},
+		{name: "kube-proxy", everyNode: true, awaits: apiReady, arguments: []string{"--config=" + insideState + "/conf/proxy.yaml"}},
 	}
 	if n == 0 {
 		return all

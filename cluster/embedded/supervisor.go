@@ -39,26 +39,28 @@ func RunSupervisor(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	answers := make(chan struct{})
-	go func() {
-		if err := awaitAPI(ctx, n); err == nil {
-			close(answers)
-		}
-	}()
-	for _, p := range programs(n) {
-		go func() {
-			if p.needsAPI {
-				select {
-				case <-answers:
-				case <-ctx.Done():
-					return
-				}
-			}
-			keepRunning(ctx, p)
-		}()
-	}
+	startPrograms(ctx, n)
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// startPrograms starts each program of the node once the API server is as far as
+// the program needs it.
+func startPrograms(ctx context.Context, n node) {
+	waiting := map[string][]program{}
+	for _, p := range programs(n) {
+		waiting[p.awaits] = append(waiting[p.awaits], p)
+	}
+	for path, list := range waiting {
+		go func() {
+			if path != "" && awaitAPI(ctx, n, path) != nil {
+				return
+			}
+			for _, p := range list {
+				go keepRunning(ctx, p)
+			}
+		}()
+	}
 }
 
 // keepRunning runs the program, and again after a pause when it ends.
@@ -86,9 +88,9 @@ func runOnce(ctx context.Context, p program) error {
 	return command.Run()
 }
 
-// awaitAPI returns once the API server says that it is ready. It asks often: this
-// is on the way to a node that is Ready.
-func awaitAPI(ctx context.Context, n node) error {
+// awaitAPI returns once the API server answers the path with 200. It asks often:
+// this is on the way to a node that is Ready.
+func awaitAPI(ctx context.Context, n node, path string) error {
 	certificate, err := tls.LoadX509KeyPair(pki("kubelet.crt"), pki("kubelet.key"))
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func awaitAPI(ctx context.Context, n node) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.apiServer()+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.apiServer()+path, nil)
 		if err != nil {
 			return err
 		}

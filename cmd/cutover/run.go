@@ -115,6 +115,15 @@ func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 	return verdict.SuiteExitCode(runs...), nil
 }
 
+// replay is the command that repeats a run.
+func replay(path string, seed int64, f runFlags) string {
+	command := fmt.Sprintf("cutover run %s --seed %d", path, seed)
+	if f.nodes > 1 {
+		command += fmt.Sprintf(" --nodes %d", f.nodes)
+	}
+	return command
+}
+
 func relative(root, path string) string {
 	if short, err := filepath.Rel(root, path); err == nil {
 		return filepath.ToSlash(short)
@@ -135,7 +144,7 @@ func runOne(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 	lines, hide := reports.Lines(terminal), func() {}
 	result, err := experiment.Run(ctx, scenario, experiment.Options{
 		Cluster: up, Platform: platform, Out: dir, CacheDir: filepath.Join(cache, "cutover", "images"),
-		Seed: seed, Replay: fmt.Sprintf("cutover run %s --seed %d", scenario.Path, seed),
+		Seed: seed, Replay: replay(scenario.Path, seed, f),
 		Watch: func(e history.Event) {
 			if panel != nil {
 				panel.event(e)
