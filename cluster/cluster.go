@@ -34,4 +34,7 @@ type Facts struct {
 	Kubernetes string // version, "v1.36.3"
 	Nodes      int
 	Kernel     string
+	// OnlyRoot says that the cluster has no user but its root, who is an ordinary
+	// user of this machine: a container that asks for another does not start.
+	OnlyRoot bool
 }

@@ -44,6 +44,10 @@ func Install(ctx context.Context, c cluster.Cluster, programs Programs, executab
 	if err != nil {
 		return Platform{}, err
 	}
+	facts, err := c.Facts(ctx)
+	if err != nil {
+		return Platform{}, err
+	}
 	agentImage, err := image.FromBinary(ctx, "cutover", executable, nil)
 	if err != nil {
 		return Platform{}, err
@@ -59,7 +63,7 @@ func Install(ctx context.Context, c cluster.Cluster, programs Programs, executab
 		if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {
 			return err
 		}
-		if err := gateway.Install(ctx, client, traefik.Ref); err != nil {
+		if err := gateway.Install(ctx, client, traefik.Ref, facts.OnlyRoot); err != nil {
 			return err
 		}
 		_, _, _, err := gateway.Endpoint(ctx, client)

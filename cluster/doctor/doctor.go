@@ -34,6 +34,9 @@ type Options struct {
 	// Cache and State are the folders that built things and running clusters are
 	// kept in. They need not exist yet.
 	Cache, State string
+	// Rootless is what was found of what an ordinary user's clusters need; nil for
+	// root.
+	Rootless []Line
 	// Built says that the components of clusters need not be built here any more,
 	// so that the tools to do so may be missing.
 	Built bool
@@ -65,7 +68,7 @@ func check(ctx context.Context, m machine) []Line {
 		all.Go(func() { lines[i] = look(ctx, m) })
 	}
 	all.Wait()
-	return lines
+	return append(lines, m.options.Rootless...)
 }
 
 // Usable says whether embedded clusters can run here.

@@ -116,7 +116,12 @@ func makeCgroups(name string, list []hierarchy) ([]string, error) {
 	for _, h := range list {
 		parent := h.place()
 		if parent == "" {
-			continue // an ordinary user does without, or was refused before
+			continue // an ordinary user does without
+		}
+		if os.Geteuid() != 0 && h.controllers == "" {
+			if err := h.handOn(); err != nil {
+				return made, fmt.Errorf("hand controllers on to the cluster: %w", err)
+			}
 		}
 		dir := filepath.Join(parent, "cutover-"+name)
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -159,27 +164,56 @@ func (h hierarchy) delegated() string {
 	return found
 }
 
-// neededControllers are those that kubelet does not enforce anything without.
-var neededControllers = []string{"cpu", "cpuacct", "cpuset", "memory"}
+// The controllers without which kubelet limits nothing, in either version.
+var (
+	neededOne = []string{"cpu", "cpuacct", "cpuset", "memory"}
+	neededTwo = []string{"cpu", "memory", "pids"}
+)
 
-// withheld lists the needed controllers whose cgroups an ordinary user may not make
-// any of his own in.
+// unified reports whether the hierarchy is that of version 2.
+func unified(list []hierarchy) bool { return len(list) == 1 && list[0].controllers == "" }
+
+// withheld lists the needed controllers that an ordinary user cannot have in a
+// cgroup of his own.
 func withheld(list []hierarchy) []string {
-	var names []string
-	for _, needed := range neededControllers {
-		for _, h := range list {
-			if h.has(needed) && h.delegated() == "" {
-				names = append(names, needed)
-			}
-		}
+	if unified(list) {
+		return slices.DeleteFunc(slices.Clone(neededTwo), list[0].canHandOn)
 	}
-	return names
+	return slices.DeleteFunc(slices.Clone(neededOne), func(controller string) bool {
+		return slices.ContainsFunc(list, func(h hierarchy) bool {
+			return slices.Contains(strings.Split(h.controllers, ","), controller) && h.delegated() != ""
+		})
+	})
 }
 
-// has reports whether the hierarchy has the controller. That of version 2 counts as
-// having all.
-func (h hierarchy) has(controller string) bool {
-	return h.controllers == "" || slices.Contains(strings.Split(h.controllers, ","), controller)
+// canHandOn reports whether a cgroup of version 2 that is made in the delegated one
+// has the controller, or will: one that holds processes itself cannot hand on any
+// more than it does.
+func (h hierarchy) canHandOn(controller string) bool {
+	words := func(file string) []string {
+		data, _ := os.ReadFile(filepath.Join(h.delegated(), file)) // unreadable: none
+		return strings.Fields(string(data))
+	}
+	return h.delegated() != "" && (slices.Contains(words("cgroup.subtree_control"), controller) ||
+		slices.Contains(words("cgroup.controllers"), controller) && len(words("cgroup.procs")) == 0)
+}
+
+// handOn gives the cgroups in a delegated one of version 2 all that it has.
+func (h hierarchy) handOn() error {
+	available, err := os.ReadFile(filepath.Join(h.delegated(), "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(h.delegated(), "cgroup.subtree_control"), []byte(enabling(string(available))), 0o644)
+}
+
+// enabling asks for all of the controllers.
+func enabling(controllers string) string {
+	var enable []string
+	for _, controller := range strings.Fields(controllers) {
+		enable = append(enable, "+"+controller)
+	}
+	return strings.Join(enable, " ")
 }
 
 // shown are the hierarchies that the sandbox sees: those that the cluster has

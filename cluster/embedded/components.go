@@ -175,9 +175,14 @@ func Built(ctx context.Context) (bool, error) {
 func (c component) dir(cache, key string) string { return filepath.Join(cache, c.name+"-"+key) }
 
 func prebuilt(dir string) (Components, error) {
+	if err := trusted(dir); err != nil {
+		return Components{}, fmt.Errorf("CUTOVER_COMPONENTS: %w", err)
+	}
 	for _, c := range components {
 		for _, program := range c.programs() {
-			if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+			if err := trusted(filepath.Join(dir, program)); errors.Is(err, errUntrusted) {
+				return Components{}, err
+			} else if err != nil {
 				return Components{}, fmt.Errorf("CUTOVER_COMPONENTS=%s lacks %s; build all of them with `cutover cluster components` and point at the folder that it prints, or unset the variable: %w", dir, program, err)
 			}
 		}
@@ -349,19 +354,21 @@ func cacheDir() (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	// Root runs what is in here: nobody else may have put it there.
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", err
-	}
+	return dir, trusted(dir)
+}
+
+var errUntrusted = errors.New("others could change what is run from it")
+
+// trusted refuses what somebody else than this user or root could have put there.
+func trusted(path string) error {
 	var stat unix.Stat_t
-	if err := unix.Stat(dir, &stat); err != nil {
-		return "", err
+	if err := unix.Stat(path, &stat); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	if int(stat.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
-		return "", fmt.Errorf("the component cache %s belongs to uid %d with mode %v; others could change what root runs. Remove it, or chown it to uid %d and chmod 700", dir, stat.Uid, info.Mode().Perm(), os.Geteuid())
+	if own := uint32(os.Geteuid()); stat.Uid != own && stat.Uid != 0 || stat.Mode&0o022 != 0 {
+		return fmt.Errorf("%s belongs to uid %d with mode %04o: %w; remove it, or chown it to uid %d and chmod go-w", path, stat.Uid, stat.Mode&0o7777, errUntrusted, own)
 	}
-	return dir, nil
+	return nil
 }
 
 // lockFile waits for an exclusive lock and returns its release.

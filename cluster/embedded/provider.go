@@ -17,6 +17,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -80,17 +81,27 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if o, err = o.complete(); err != nil {
 		return nil, err
 	}
+	sp := spec{Name: o.Name, Nodes: o.Nodes, Executable: o.Executable, Owned: o.Owned, Rootless: os.Geteuid() != 0}
+	if sp.Rootless {
+		if sp.Cgroupless, err = withoutRoot(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	programs, err := EnsureComponents(ctx, o.Out)
 	if err != nil {
 		return nil, err
 	}
 	o.Reached(ComponentsChecked)
+	sp.Programs = programs.dir
 	images, err := ensureStore(ctx, programs, o.Out)
 	if err != nil {
 		return nil, err
 	}
 	s, err := stateOf(o.Name)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.requireShortPaths(o.Nodes); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(o.Out, "cluster    making %s\n", o.Name)
@@ -108,13 +119,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.down(cleanup))
 		}
 	}()
-	list, err := hierarchies()
-	if err != nil {
-		return nil, err
-	}
-	rootless := os.Geteuid() != 0
-	cgroupless := rootless && len(withheld(list)) > 0
-	if err := prepare(s, spec{Rootless: rootless, Cgroupless: cgroupless, Name: o.Name, Nodes: o.Nodes, Programs: programs.dir, Executable: o.Executable, Owned: o.Owned}); err != nil {
+	if err := prepare(s, sp); err != nil {
 		return nil, err
 	}
 	o.Reached(StateWritten)
@@ -364,7 +369,7 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	if err := unix.Uname(&name); err != nil {
 		return cluster.Facts{}, err
 	}
-	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
+	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:]), OnlyRoot: c.spec.SingleID}, nil
 }
 
 // Dial implements cluster.Cluster. The connection is of the cluster's network and
@@ -409,7 +414,11 @@ func (c *Cluster) networks(ctx context.Context) (map[string]string, error) {
 // runIn leaves entering to nsenter: a process of several threads, as this one is,
 // cannot do it for all of them.
 func (c *Cluster) runIn(ctx context.Context, network string, arguments []string) (string, error) {
-	enter := []string{"--net=" + network, "--", c.spec.Executable}
+	enter := []string{"--net=" + network}
+	if c.spec.Rootless {
+		enter = append(enter, fmt.Sprintf("--user=/proc/%d/ns/user", c.spec.Sandbox.PID), "--preserve-credentials")
+	}
+	enter = append(enter, "--", c.spec.Executable)
 	command := exec.CommandContext(ctx, "nsenter", append(enter, arguments...)...)
 	var said strings.Builder
 	command.Stderr = &said
@@ -434,6 +443,12 @@ func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image)
 	if c.loaded[reference] {
 		return nil
 	}
+	if c.spec.SingleID {
+		var err error
+		if img, err = asRoot(img); err != nil {
+			return fmt.Errorf("image %s: %w", reference, err)
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, n := range nodesOf(c.spec.Nodes) {
 		group.Go(func() error { return c.loadInto(ctx, n, reference, img) })
@@ -443,6 +458,18 @@ func (c *Cluster) LoadImage(ctx context.Context, reference string, img v1.Image)
 	}
 	c.loaded[reference] = true
 	return nil
+}
+
+// asRoot is the image without the user that it wants to run as: the cluster has none
+// but its root, who is an ordinary user of this machine.
+func asRoot(img v1.Image) (v1.Image, error) {
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config := *file.Config.DeepCopy()
+	config.User = ""
+	return mutate.Config(img, config)
 }
 
 func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1.Image) error {

@@ -148,7 +148,7 @@ func mountKernel(root string, list []hierarchy) error {
 			return err
 		}
 	}
-	if len(list) == 1 && list[0].controllers == "" {
+	if unified(list) {
 		return mountUnified(in("sys/fs/cgroup"))
 	}
 	if err := mount("cgroup", in("sys/fs/cgroup"), "tmpfs", 0, "mode=755"); err != nil {
@@ -185,7 +185,11 @@ func mountUnified(dir string) error {
 		return err
 	}
 	leaf := filepath.Join(dir, "cutover")
-	if err := os.Mkdir(leaf, 0o755); err != nil {
+	err := os.Mkdir(leaf, 0o755)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // an ordinary user's cluster without cgroups
+	}
+	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte("0"), 0o644); err != nil {
@@ -195,11 +199,7 @@ func mountUnified(dir string) error {
 	if err != nil {
 		return err
 	}
-	var enable []string
-	for _, controller := range strings.Fields(string(available)) {
-		enable = append(enable, "+"+controller)
-	}
-	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(strings.Join(enable, " ")), 0o644)
+	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(enabling(string(available))), 0o644)
 }
 
 func pivot(root string) error {

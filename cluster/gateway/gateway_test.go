@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -72,7 +73,7 @@ func TestCRDs(t *testing.T) {
 func TestInstall(t *testing.T) {
 	c := builder(t).Build()
 	for range 2 { // the second run finds all of it there
-		if err := Install(t.Context(), c, image); err != nil {
+		if err := Install(t.Context(), c, image, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +91,7 @@ func TestInstallLeavesWhatIsThere(t *testing.T) {
 	theirs := CRDs()[0].(*apiextensionsv1.CustomResourceDefinition)
 	theirs.Annotations = map[string]string{"gateway.networking.k8s.io/bundle-version": "v1.4.0"}
 	c := builder(t).WithObjects(theirs).Build()
-	if err := Install(t.Context(), c, image); err != nil {
+	if err := Install(t.Context(), c, image, false); err != nil {
 		t.Fatal(err)
 	}
 	var found apiextensionsv1.CustomResourceDefinition
@@ -127,7 +128,7 @@ func TestInstallErrors(t *testing.T) {
 					return c.Create(ctx, object, options...)
 				},
 			}).Build()
-			err := Install(t.Context(), c, image)
+			err := Install(t.Context(), c, image, false)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -184,9 +185,25 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
+// In a cluster whose only user is root the gateway asks for no other, and for no
+// right more than elsewhere.
+func TestOnlyRootIsAskedForLess(t *testing.T) {
+	elsewhere, here := container(image, false).SecurityContext, container(image, true).SecurityContext
+	if elsewhere.RunAsUser == nil || *elsewhere.RunAsUser == 0 {
+		t.Errorf("where there are other users the gateway runs as %v", elsewhere.RunAsUser)
+	}
+	if here.RunAsUser != nil || here.RunAsNonRoot != nil {
+		t.Errorf("a user is asked for that the cluster has not: %+v", here)
+	}
+	elsewhere.RunAsUser, elsewhere.RunAsNonRoot = nil, nil
+	if !reflect.DeepEqual(elsewhere, here) {
+		t.Errorf("rights differ in more than the user: %+v, %+v", elsewhere, here)
+	}
+}
+
 // Everything that is namespaced or not carries the mark by which it is found again.
 func TestEverythingIsMarked(t *testing.T) {
-	for _, object := range append(CRDs(), Manifests(image)...) {
+	for _, object := range append(CRDs(), Manifests(image, false)...) {
 		if object.GetLabels()[managedBy] != owner {
 			t.Errorf("%T %s is not marked as ours", object, object.GetName())
 		}
@@ -194,7 +211,7 @@ func TestEverythingIsMarked(t *testing.T) {
 			t.Errorf("%T %s does not say its kind", object, object.GetName())
 		}
 	}
-	if subject := Manifests(image)[3].(*rbacv1.ClusterRoleBinding).Subjects[0]; subject.Namespace != Namespace || subject.Name != name {
+	if subject := Manifests(image, false)[3].(*rbacv1.ClusterRoleBinding).Subjects[0]; subject.Namespace != Namespace || subject.Name != name {
 		t.Errorf("the role is bound to %+v", subject)
 	}
 }

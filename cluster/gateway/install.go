@@ -18,8 +18,11 @@ const lookEvery = 100 * time.Millisecond
 // Install puts the gateway into a cluster, or leaves it if it is there. The API
 // server takes a moment to serve a kind that it was just given; Install waits for
 // it. [Endpoint] waits for the gateway itself.
-func Install(ctx context.Context, c client.Client, image string) error {
-	for _, object := range append(CRDs(), Manifests(image)...) {
+//
+// onlyRoot is for a cluster that has no other user: the gateway is content with him
+// there.
+func Install(ctx context.Context, c client.Client, image string, onlyRoot bool) error {
+	for _, object := range append(CRDs(), Manifests(image, onlyRoot)...) {
 		if err := create(ctx, c, object); err != nil {
 			return fmt.Errorf("cannot install the gateway: %T %s: %w", object, object.GetName(), err)
 		}

@@ -40,7 +40,7 @@ func clusterWide(name string) metav1.ObjectMeta {
 
 // Manifests is all of the gateway but the [CRDs], in an order in which it can be
 // created. The image holds Traefik 3.6 at /app/traefik.
-func Manifests(image string) []client.Object {
+func Manifests(image string, onlyRoot bool) []client.Object {
 	return []client.Object{
 		&corev1.Namespace{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
@@ -63,7 +63,7 @@ func Manifests(image string) []client.Object {
 			Spec:       gatewayv1.GatewayClassSpec{ControllerName: "traefik.io/gateway-controller"},
 		},
 		sharedGateway(),
-		deployment(image),
+		deployment(image, onlyRoot),
 	}
 }
 

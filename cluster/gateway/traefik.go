@@ -65,11 +65,11 @@ func args() []string {
 
 // deployment has no resource limits: a gateway that is throttled would be measured
 // as a slow release.
-func deployment(image string) *appsv1.Deployment {
+func deployment(image string, onlyRoot bool) *appsv1.Deployment {
 	pod := corev1.PodSpec{
 		ServiceAccountName: name,
 		EnableServiceLinks: new(false),
-		Containers:         []corev1.Container{container(image)},
+		Containers:         []corev1.Container{container(image, onlyRoot)},
 	}
 	cluster.BesideControlPlane(&pod)
 	return &appsv1.Deployment{
@@ -86,7 +86,15 @@ func deployment(image string) *appsv1.Deployment {
 	}
 }
 
-func container(image string) corev1.Container {
+func container(image string, onlyRoot bool) corev1.Container {
+	rights := &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		ReadOnlyRootFilesystem:   new(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+	if !onlyRoot {
+		rights.RunAsNonRoot, rights.RunAsUser = new(true), new(int64(65532))
+	}
 	return corev1.Container{
 		Name:            "traefik",
 		Image:           image,
@@ -105,12 +113,6 @@ func container(image string) corev1.Container {
 			TimeoutSeconds:   5,
 			FailureThreshold: 6,
 		},
-		SecurityContext: &corev1.SecurityContext{
-			RunAsNonRoot:             new(true),
-			RunAsUser:                new(int64(65532)),
-			AllowPrivilegeEscalation: new(false),
-			ReadOnlyRootFilesystem:   new(true),
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		SecurityContext: rights,
 	}
 }

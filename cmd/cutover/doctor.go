@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -27,8 +28,12 @@ func doctorCommand() *cobra.Command {
 				return err
 			}
 			built, unusable := embedded.Built(c.Context())
+			rootless, err := withoutRoot(c.Context())
+			if err != nil {
+				return err
+			}
 			lines := doctor.Check(c.Context(), doctor.Options{
-				Cache: filepath.Join(cache, "cutover"), State: state, Built: built, Unusable: unusable,
+				Cache: filepath.Join(cache, "cutover"), State: state, Built: built, Unusable: unusable, Rootless: rootless,
 			})
 			if err := doctor.Render(c.OutOrStdout(), lines); err != nil {
 				return err
@@ -39,4 +44,31 @@ func doctorCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// withoutRoot is what an ordinary user's clusters find here, for doctor to say.
+func withoutRoot(ctx context.Context) ([]doctor.Line, error) {
+	if os.Geteuid() == 0 {
+		return nil, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	conditions, err := embedded.Conditions(ctx, self)
+	if err != nil {
+		return nil, err
+	}
+	var lines []doctor.Line
+	for _, c := range conditions {
+		line := doctor.Line{Name: "rootless: " + c.Name, Status: doctor.OK, Meaning: c.Meaning}
+		if !c.Met {
+			line.Status, line.Remedy = doctor.Warn, c.Fix
+		}
+		if !c.Met && c.Needed {
+			line.Status = doctor.Fail
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
 }
