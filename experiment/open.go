@@ -198,7 +198,7 @@ func (r *run) progress(line string) {
 // preflight says what the scenario requires and this cluster lacks; "" if nothing.
 func (r *run) preflight() string {
 	if missing := r.scenario.Missing(); len(missing) > 0 {
-		return missing.Error()
+		return "an archive of an image is missing: " + missing.Error()
 	}
 	if len(r.faults.planned) > 0 && !r.Platform.Agent {
 		return "the scenario injects faults, and this cluster has no node agent"
