@@ -160,6 +160,9 @@ func Report(dir string) (verdict.Run, error) {
 	if err != nil {
 		return verdict.Run{}, fmt.Errorf("read the record %s: %w", dir, err)
 	}
+	if _, planned := history.First[history.Plan](h.Events); !planned {
+		return verdict.Run{}, fmt.Errorf("the record %s has no plan, which is written in a run's first quarter of a second: there is nothing to judge", dir)
+	}
 	run := verdict.Judge(h)
 	for name, report := range map[string]reports.Reporter{
 		"run.json":    reports.JSON(run),

@@ -30,6 +30,12 @@ func execute(t *testing.T, arguments ...string) (int, string) {
 
 func TestUsageErrors(t *testing.T) {
 	dir := t.TempDir()
+	empty := t.TempDir()
+	for _, file := range []string{"events.ndjson", "requests.log"} {
+		if err := os.WriteFile(filepath.Join(empty, file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	shipped, err := os.ReadFile("../../scenarios/canary-slow-candidate-rolls-back.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +82,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"run", "--fast"}, []string{"--fast", "--help"}},
 		// A record that is none.
 		{[]string{"report", dir}, []string{"events.ndjson"}},
+		// The record of a run that was killed before it had written anything.
+		{[]string{"report", empty}, []string{empty, "no plan"}},
 		// A cluster that is none.
 		{[]string{"cluster", "kubeconfig", "--name", "nobody-has-this"}, []string{"nobody-has-this", "cluster list"}},
 	} {
