@@ -13,5 +13,8 @@
 // first process, the machine, has namespaces of its own and a supervisor for the
 // node's containerd, kubelet and kube-proxy. Its end is the node's.
 //
+// An ordinary user's sandbox is in a user namespace, where he is root. What he may not
+// do on the machine it does without, if Kubernetes can.
+//
 // The sandbox keeps the host clean; it is no security boundary.
 package embedded

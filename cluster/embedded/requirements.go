@@ -82,6 +82,7 @@ func requirePrograms(path string) error {
 	var failed []error
 	for _, needed := range []struct{ program, caller, remedy string }{
 		{"nft", "kube-proxy", "Debian, Ubuntu: apt-get install nftables; Fedora: dnf install nftables"},
+		{"nsenter", "cutover", "Debian, Ubuntu, Fedora: the package util-linux"},
 		{"mount", "kubelet", "Debian, Ubuntu: apt-get install mount; Fedora: dnf install util-linux"},
 	} {
 		if !inPath(path, needed.program) {
