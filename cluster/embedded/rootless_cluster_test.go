@@ -193,7 +193,7 @@ func (o ordinary) answers(ctx context.Context, cluster string) {
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		pods, err := client.CoreV1().Pods("kube-system").List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
 		if err != nil || len(pods.Items) == 0 || pods.Items[0].Status.PodIP == "" {
-			return false, nil //nolint:nilerr // not yet
+			return false, nil // not yet
 		}
 		response, err := asks.Get("http://" + pods.Items[0].Status.PodIP + ":8181/ready")
 		if err != nil {
