@@ -140,33 +140,46 @@ func Clean(ctx context.Context, tell func(string)) error {
 // cleanRun undoes what a dead run's ledger lists.
 func cleanRun(ctx context.Context, ledger *safety.Ledger, tell func(string)) error {
 	header := ledger.Header()
-	c, err := reach(header)
+	on, c, err := reach(header)
 	if err != nil {
 		return errors.Join(fmt.Errorf("run %s: %w", header.RunID, err), ledger.Close())
 	}
-	how := gone()
-	if c != nil {
-		how = undoers(c)
+	if c == nil {
+		err = ledger.Replay(ctx, gone())
+	} else {
+		err = replayOn(ctx, on, ledger, undoers(c))
 	}
-	err = ledger.Replay(ctx, how)
 	if err == nil {
 		tell(fmt.Sprintf("undid what run %s left in cluster %s", header.RunID, header.Cluster))
 	}
 	return errors.Join(err, ledger.Close())
 }
 
-// reach connects to a ledger's cluster; nil if that is gone, and all damage with it.
-func reach(header safety.Header) (client.Client, error) {
+// reach connects to a ledger's cluster; the client is nil if that is gone, and all
+// damage with it.
+func reach(header safety.Header) (on cluster.Cluster, c client.Client, err error) {
 	if header.Provider == embedded.Provider {
-		if _, err := embedded.Attach(header.Cluster); err != nil {
-			return nil, nil //nolint:nilerr // a cluster that is gone has nothing to undo
+		if on, err = embedded.Attach(header.Cluster); err != nil {
+			return nil, nil, nil //nolint:nilerr // a cluster that is gone has nothing to undo
 		}
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", header.Kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("its cluster cannot be reached: %w", err)
+		return nil, nil, fmt.Errorf("its cluster cannot be reached: %w", err)
 	}
-	return NewClient(config)
+	c, err = NewClient(config)
+	return on, c, err
+}
+
+// replayOn replays a ledger on its cluster, which may end in the middle of it.
+func replayOn(ctx context.Context, on cluster.Cluster, ledger *safety.Ledger, how safety.Undoers) error {
+	living, stop := whileAlive(ctx, on)
+	defer stop()
+	err := ledger.Replay(living, how)
+	if err != nil && hasEnded(on) {
+		return ledger.Replay(ctx, gone())
+	}
+	return err
 }
 
 // gone are the undoers for a cluster that is no more: all in it went with it.

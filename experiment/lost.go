@@ -47,9 +47,11 @@ func whileAlive(ctx context.Context, c cluster.Cluster) (context.Context, contex
 func lost(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errLost) }
 
 // lost reports whether the run's cluster has ended, also if ctx does not know yet.
-func (r *run) lost(ctx context.Context) bool {
-	it, can := r.Cluster.(mortal)
-	return lost(ctx) || can && !it.Alive()
+func (r *run) lost(ctx context.Context) bool { return lost(ctx) || hasEnded(r.Cluster) }
+
+func hasEnded(c cluster.Cluster) bool {
+	it, can := c.(mortal)
+	return can && !it.Alive()
 }
 
 // failures are collected from several goroutines.

@@ -104,6 +104,30 @@ func TestTheLedgerIsEmptyWhenTheClusterDiesInTheMiddleOfTheUndo(t *testing.T) {
 	}
 }
 
+// The same for a clean-up. An undo that waits for its cluster must not wait on.
+func TestACleanUpEndsWithItsCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		it := &patient{}
+		waits := func(ctx context.Context, _ json.RawMessage) error {
+			it.dead.Store(true)
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		undoers := safety.Undoers{kindNamespace: waits}
+		ledger, err := safety.OpenLedger(t.TempDir(), "run-1", safety.Header{}, undoers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ledger.Close()
+		if _, err := ledger.Do(t.Context(), safety.Action{Kind: kindNamespace}, func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := replayOn(t.Context(), it, ledger, undoers); err != nil || len(ledger.Pending()) != 0 {
+			t.Errorf("replayed: %v, left: %v", err, ledger.Pending())
+		}
+	})
+}
+
 func dead() *patient {
 	p := &patient{}
 	p.dead.Store(true)

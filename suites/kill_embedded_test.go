@@ -54,8 +54,8 @@ func stateFolder() string {
 	return dir
 }
 
-// killCluster is the detached cluster of the kill test.
-const killCluster = "kill-test"
+// killCluster is the detached cluster of this kill test; others may be under way.
+var killCluster = "kill-" + strconv.Itoa(os.Getpid())
 
 // clusterProcess is a process of a cluster, as the host sees it.
 type clusterProcess struct {
