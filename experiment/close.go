@@ -97,6 +97,9 @@ func (r *run) scan(ctx context.Context) {
 	}
 	if err != nil {
 		r.tell(history.Broken{Because: "the search for residue failed: " + err.Error()})
+		if len(left) == 0 {
+			return // to have found nothing would mean nothing
+		}
 	}
 	r.tell(history.Residue{Items: append([]string{}, left...)})
 }

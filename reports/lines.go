@@ -139,7 +139,6 @@ func (l *lines) ending(e history.Event) (string, string) {
 		return "clean", "every undo confirmed, 0 leftovers"
 	}
 	if p, ok := history.Decode[history.Broken](e); ok {
-		l.unclean = true
 		return "broken", p.Because
 	}
 	return "", ""

@@ -31,6 +31,8 @@ func TestLines(t *testing.T) {
 		{"clean", []history.Payload{history.Undone{Action: "namespace"}, history.Residue{}}, "clean      +1.0 s every undo confirmed, 0 leftovers"},
 		// An undo failed: whatever the search found, this is not clean.
 		{"unclean", []history.Payload{history.Undone{Action: "namespace", Err: "refused"}, history.Residue{}}, "clean      +1.0 s not confirmed: see above; `cutover clean` tries again"},
+		// What broke before has nothing to do with what was left.
+		{"clean all the same", []history.Payload{history.Broken{Because: "the baseline does not start"}, history.Residue{}}, "clean      +1.0 s every undo confirmed, 0 leftovers"},
 		// Something was left.
 		{"residue", []history.Payload{history.Residue{Items: []string{"namespace/x"}}}, "clean      +1.0 s LEFT BEHIND: namespace/x"},
 	} {
