@@ -71,10 +71,9 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 		address := candidateAddress(ctx, c)
 		Expect(roundTrip(ctx, detached, address)).To(BeNumerically(">", asked/2), "the fault is over before the kill could matter")
 		healsInTime(ctx, address, applied)
-		Expect(cutover(ctx, "clean")).To(ContainSubstring("undid what run"))
-		Expect(runNamespaces(ctx, c)).To(BeEmpty())
-		Expect(faults.Residue(ctx, c, "")).To(BeEmpty())
-		Expect(filepath.Glob("/var/lib/cutover/ledgers/*")).To(BeEmpty())
+		cutover(ctx, "clean")
+		// Another clean-up on this machine may have been faster, and be at it still.
+		Eventually(func() []string { return append(ledgersOf(name), leftInCluster(ctx, name)...) }).WithTimeout(cleanWithin).Should(BeEmpty())
 	}, SpecTimeout(3*time.Minute))
 
 	for what, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
