@@ -59,7 +59,7 @@ func perform(ctx SpecContext, scenario scenarios.Scenario) verdict.Run {
 // verdict that it must get.
 func judge(scenario scenarios.Scenario, run verdict.Run) {
 	if scenario.Control != nil {
-		Expect(string(run.Verdict)).To(Equal(scenario.Control.Verdict), run.Because)
+		Expect(string(run.Verdict)).To(Equal(scenario.Control.Verdict), "%s", run.Because)
 	}
 	Expect(run.OK()).To(BeTrue(), "%s: %s\nchecks: %+v", run.Verdict, run.Because, run.Checks)
 	Expect(run.Residue).To(BeEmpty())
