@@ -102,7 +102,7 @@ func clientOf(c *embedded.Cluster) client.WithWatch {
 // the agent.
 func platformOf(ctx SpecContext, c *embedded.Cluster) string {
 	GinkgoHelper()
-	installed, err := experiment.Install(ctx, c, c.Components(), binary)
+	installed, err := experiment.Install(ctx, c, c.Programs(), binary)
 	Expect(err).NotTo(HaveOccurred())
 	return installed.Image
 }

@@ -47,7 +47,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shared, err = embedded.Up(ctx, embedded.Options{Owned: true, Out: GinkgoWriter, Executable: binary})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx SpecContext) { Expect(shared.Close(ctx)).To(Succeed()) }, NodeTimeout(time.Minute))
-	platform, err = experiment.Install(ctx, shared, shared.Components(), binary)
+	platform, err = experiment.Install(ctx, shared, shared.Programs(), binary)
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(20*time.Minute))
 

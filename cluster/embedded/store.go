@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/image"
 )
 
@@ -43,8 +44,8 @@ var storeImages = []struct{ program, reference string }{
 
 // ensureStore returns the store of these programs' images, filling it if there is
 // none in the cache yet.
-func ensureStore(ctx context.Context, programs Components, out io.Writer) (imageStore, error) {
-	cache, err := cacheDir()
+func ensureStore(ctx context.Context, programs components.Programs, out io.Writer) (imageStore, error) {
+	cache, err := components.CacheDir()
 	if err != nil {
 		return imageStore{}, err
 	}
@@ -56,7 +57,7 @@ func ensureStore(ctx context.Context, programs Components, out io.Writer) (image
 	if store.whole() {
 		return store, nil
 	}
-	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
+	unlock, err := components.Lock(ctx)
 	if err != nil {
 		return imageStore{}, err
 	}
@@ -77,7 +78,7 @@ func ensureStore(ctx context.Context, programs Components, out io.Writer) (image
 }
 
 // storeKey changes with the programs that the images are made of.
-func storeKey(programs Components) (string, error) {
+func storeKey(programs components.Programs) (string, error) {
 	sum := sha256.New()
 	for _, wanted := range storeImages {
 		info, err := os.Stat(programs.Path(wanted.program))
@@ -105,7 +106,7 @@ func (s imageStore) references() ([]string, error) {
 	return references, json.Unmarshal(data, &references)
 }
 
-func fillStore(ctx context.Context, store imageStore, programs Components) error {
+func fillStore(ctx context.Context, store imageStore, programs components.Programs) error {
 	// containerd is to end with this process, and its parent is a thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -140,7 +141,7 @@ func fillStore(ctx context.Context, store imageStore, programs Components) error
 
 // startStore starts a containerd that has the store as its root and the mounts that
 // unpacking takes for itself. stop lets it write what it has and waits for its end.
-func startStore(store imageStore, programs Components, work, socket string) (stop func() error, err error) {
+func startStore(store imageStore, programs components.Programs, work, socket string) (stop func() error, err error) {
 	conf := filepath.Join(work, "containerd.toml")
 	text := fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.cri.v1.images\", \"io.containerd.cri.v1.runtime\", \"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n[grpc]\n  address = %q\n",
 		store.root(), filepath.Join(work, "state"), socket)
@@ -184,7 +185,7 @@ func ownMounts() *syscall.SysProcAttr {
 	}
 }
 
-func importAll(ctx context.Context, programs Components, socket string) ([]string, error) {
+func importAll(ctx context.Context, programs components.Programs, socket string) ([]string, error) {
 	var references []string
 	for _, wanted := range storeImages {
 		img, err := image.FromBinary(ctx, wanted.program, programs.Path(wanted.program), nil)

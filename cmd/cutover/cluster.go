@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
 func clusterCommand() *cobra.Command {
@@ -67,7 +68,7 @@ func clusterUp() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "cluster    embedded %s, Kubernetes %s, %s, ready in %.1f s\n", up.Name(), embedded.KubernetesVersion, countNodes(*nodes), time.Since(began).Seconds())
+		fmt.Fprintf(c.OutOrStdout(), "cluster    embedded %s, Kubernetes %s, %s, ready in %.1f s\n", up.Name(), components.KubernetesVersion, countNodes(*nodes), time.Since(began).Seconds())
 		fmt.Fprintf(c.OutOrStdout(), "kubeconfig %s\n", up.Kubeconfig())
 		return nil
 	}
@@ -216,7 +217,7 @@ func clusterNode() *cobra.Command {
 
 func clusterComponents() *cobra.Command {
 	return &cobra.Command{Use: "components", Short: "Build the components, if need be, and print the folder they are in", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		built, err := embedded.EnsureComponents(c.Context(), c.ErrOrStderr())
+		built, err := components.Ensure(c.Context(), c.ErrOrStderr(), components.Embedded)
 		if err != nil {
 			return err
 		}

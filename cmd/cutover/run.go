@@ -14,6 +14,7 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
@@ -197,7 +198,7 @@ func provide(ctx context.Context, out io.Writer, f runFlags) (cluster.Cluster, e
 	if err != nil {
 		return nil, none, err
 	}
-	fmt.Fprintf(out, "%-10s embedded, Kubernetes %s, %s, ready in %.1f s\n", "cluster", embedded.KubernetesVersion, countNodes(f.nodes), time.Since(began).Seconds())
+	fmt.Fprintf(out, "%-10s embedded, Kubernetes %s, %s, ready in %.1f s\n", "cluster", components.KubernetesVersion, countNodes(f.nodes), time.Since(began).Seconds())
 	platform, err := install(ctx, up)
 	if err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
@@ -214,7 +215,7 @@ func install(ctx context.Context, up *embedded.Cluster) (experiment.Platform, er
 	}
 	installing, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	return experiment.Install(installing, up, up.Components(), executable)
+	return experiment.Install(installing, up, up.Programs(), executable)
 }
 
 // chooseProvider says which provider it takes, and why. kind is not built yet.
