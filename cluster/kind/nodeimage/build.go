@@ -10,6 +10,7 @@ import (
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/engine"
 	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/cluster/imagestore"
 )
 
 // Repository holds all images of nodes that were built here.
@@ -70,8 +71,16 @@ func build(ctx context.Context, from Sources, programs components.Programs, refe
 	if err := layOut(ours, programs); err != nil {
 		return err
 	}
+	images, err := nodeImages(ctx, filepath.Join(work, "kube"), from.Proxy, programs)
+	if err != nil {
+		return err
+	}
+	if err := write(filepath.Join(ours, "kind/images"), list(images), 0o644); err != nil {
+		return err
+	}
 	fmt.Fprintln(out, "node image  importing what a control plane runs")
-	if err := fillStore(ctx, work, filepath.Join(store, "var/lib/containerd"), from.Proxy, programs); err != nil {
+	// The layers are there unpacked; nobody asks for them again.
+	if err := imagestore.Fill(ctx, programs, filepath.Join(store, "var/lib/containerd"), images, "--local", "--discard-unpacked-layers"); err != nil {
 		return err
 	}
 	packed, err := image.Pack(image.Packing{

@@ -63,6 +63,13 @@ func layOut(root string, programs components.Programs) error {
 			return err
 		}
 	}
+	// Debian leaves it to a script.
+	if err := os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink("bash", filepath.Join(root, "usr/bin/sh")); err != nil {
+		return err
+	}
 	return write(filepath.Join(root, "kind/version"), []byte(components.KubernetesVersion+"\n"), 0o644)
 }
 

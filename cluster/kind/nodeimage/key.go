@@ -7,8 +7,10 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
@@ -36,7 +38,8 @@ func (from Sources) key(programs components.Programs) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{"kube", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "ptp", "loopback", "host-local", "portmap", "pause", "coredns", "kind-network"} {
+	used := slices.Concat(placed[programsDir], placed[pluginsDir], slices.Sorted(maps.Keys(imaged)))
+	for _, name := range used {
 		if err := addFile(sum, programs.Path(name), name); err != nil {
 			return "", err
 		}

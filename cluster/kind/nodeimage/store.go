@@ -1,12 +1,15 @@
 package nodeimage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,23 +29,17 @@ const (
 // name. They are one image here.
 var controlPlane = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
-// fillStore makes root what a node's containerd starts with.
-func fillStore(ctx context.Context, work, root, proxy string, programs components.Programs) error {
-	names, err := kubeadmImages(ctx, programs)
-	if err != nil {
-		return err
-	}
-	images, err := nodeImages(ctx, filepath.Join(work, "kube"), proxy, names, programs)
-	if err != nil {
-		return err
-	}
-	// The layers are there unpacked; nobody asks for them again.
-	return imagestore.Fill(ctx, programs, root, images, "--local", "--discard-unpacked-layers", "--label=io.cri-containerd.pinned=pinned")
-}
+// imaged are the programs that are images of their own, by the name that theirs has:
+// kubeadm's, ours, or none but the one that its content gives it.
+var imaged = map[string]string{"coredns": "", "pause": pauseImage, "kind-network": networkImage, "traefik": ""}
 
 // nodeImages are those that a node has from its start. kube is a folder to make one
 // in; it must outlive them.
-func nodeImages(ctx context.Context, kube, proxy string, names map[string]string, programs components.Programs) ([]imagestore.Image, error) {
+func nodeImages(ctx context.Context, kube, proxy string, programs components.Programs) ([]imagestore.Image, error) {
+	names, err := kubeadmImages(ctx, programs)
+	if err != nil {
+		return nil, err
+	}
 	plain, withTools, err := kubeImages(kube, proxy, programs)
 	if err != nil {
 		return nil, err
@@ -51,19 +48,28 @@ func nodeImages(ctx context.Context, kube, proxy string, names map[string]string
 	for _, role := range controlPlane {
 		images = append(images, imagestore.Image{Reference: names[role], Image: plain})
 	}
-	for program, reference := range map[string]string{"pause": pauseImage, "kind-network": networkImage, "coredns": names["coredns"]} {
+	for _, img := range images {
+		if img.Reference == "" {
+			return nil, fmt.Errorf("`kubeadm config images list` does not name the image of every role: %v", names)
+		}
+	}
+	for _, program := range slices.Sorted(maps.Keys(imaged)) {
 		img, err := image.FromBinary(ctx, program, programs.Path(program), nil)
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, imagestore.Image{Reference: reference, Image: img})
-	}
-	for _, img := range images {
-		if img.Reference == "" {
-			return nil, errors.New("`kubeadm config images list` does not name the image of every role")
-		}
+		images = append(images, imagestore.Image{Reference: cmp.Or(imaged[program], names[program], img.Ref), Image: img.Image})
 	}
 	return images, nil
+}
+
+// list is the file that tells a cluster which images its nodes came with.
+func list(images []imagestore.Image) []byte {
+	var text strings.Builder
+	for _, img := range images {
+		fmt.Fprintln(&text, img.Reference)
+	}
+	return []byte(text.String())
 }
 
 // kubeImages are the control plane's image, and the one for kube-proxy, which calls
