@@ -25,12 +25,12 @@ func (c *Cluster) awaitUsable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return await(ctx, "its nodes are not Ready", func(ctx context.Context) error { return c.nodesReady(ctx, client) })
+		return await(groupCtx, "its nodes are not Ready", func(ctx context.Context) error { return c.nodesReady(ctx, client) })
 	})
 	group.Go(func() error {
-		return await(ctx, "CoreDNS is not ready", func(ctx context.Context) error { return dnsReady(ctx, client) })
+		return await(groupCtx, "CoreDNS is not ready", func(ctx context.Context) error { return dnsReady(ctx, client) })
 	})
 	if err := group.Wait(); err != nil {
 		return err
