@@ -39,6 +39,7 @@ type component struct {
 	ldflags  string
 	cgo      bool
 	links    []string // other names of the program, which acts by the name it is started under
+	archives []archive
 }
 
 // Set names the components that a sort of cluster is made of.
@@ -48,7 +49,7 @@ type Set []string
 var Embedded = Set{"kube", "containerd", "runc", "runc-rootless", "cni", "pause", "coredns", "traefik"}
 
 // Kind is what a kind cluster runs whose node image is built here.
-var Kind = Set{"kube", "containerd", "runc", "cni", "pause", "coredns", "traefik"}
+var Kind = Set{"kube", "containerd", "runc", "cni", "pause", "coredns", "traefik", "chaos-controller-manager", "chaos-daemon", "chaos-tools"}
 
 // all are the components that there are.
 var all = []component{
@@ -72,6 +73,11 @@ var all = []component{
 	{name: "pause", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
 	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
+	{name: "chaos-controller-manager", packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-controller-manager"},
+		archives: []archive{{"chaos-mesh-chart.tgz", "github.com/chaos-mesh/chaos-mesh", "helm"}}},
+	// Its faults of time and of block devices are written in C.
+	{name: "chaos-daemon", cgo: true, packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-daemon"}},
+	{name: "chaos-tools", packages: []string{"."}},
 }
 
 // components are those of the set, in its order.
@@ -229,6 +235,9 @@ func (c component) programs() []string {
 		}
 		names = append(names, filepath.Base(p))
 	}
+	for _, a := range c.archives {
+		names = append(names, a.name)
+	}
 	return append(names, c.links...)
 }
 
@@ -236,7 +245,7 @@ func (c component) programs() []string {
 // the platform, and the flags.
 func (c component) key(goVersion string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links)
+	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links, c.archives)
 	err := c.eachFile(func(name string, data []byte) error {
 		fmt.Fprintln(sum, name, len(data))
 		_, err := sum.Write(data)
@@ -304,6 +313,11 @@ func (c component) build(ctx context.Context, target, label string, out io.Write
 	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
 	if err := runWithProgress(build, label, out); err != nil {
 		return fmt.Errorf("component %s could not be built: %w", c.name, err)
+	}
+	for _, a := range c.archives {
+		if err := a.write(ctx, source, target); err != nil {
+			return fmt.Errorf("component %s: packing %s: %w", c.name, a.name, err)
+		}
 	}
 	for _, link := range c.links {
 		if err := os.Symlink(c.name, filepath.Join(target, link)); err != nil {
