@@ -48,8 +48,18 @@ type Set []string
 // Embedded is what an embedded cluster runs.
 var Embedded = Set{"kube", "containerd", "runc", "runc-rootless", "cni", "pause", "coredns", "traefik"}
 
-// Kind is what a kind cluster runs whose node image is built here.
-var Kind = Set{"kube", "containerd", "runc", "cni", "pause", "coredns", "traefik", "chaos-controller-manager", "chaos-daemon", "chaos-tools"}
+// KindNode is what the nodes of a kind cluster run whose image is built here, with
+// the images that they have from the start.
+var KindNode = Set{"kube", "containerd", "runc", "cni", "pause", "kind-network", "coredns", "traefik"}
+
+// Gateway is what runs install in every cluster.
+var Gateway = Set{"traefik"}
+
+// ChaosMesh is Chaos Mesh, and what its daemon calls.
+var ChaosMesh = Set{"chaos-controller-manager", "chaos-daemon", "chaos-tools"}
+
+// Kind is all of a kind cluster for which nothing is pulled.
+var Kind = slices.Concat(KindNode, ChaosMesh)
 
 // all are the components that there are.
 var all = []component{
@@ -71,6 +81,7 @@ var all = []component{
 		"github.com/containernetworking/plugins/plugins/ipam/host-local",
 		"github.com/containernetworking/plugins/plugins/meta/portmap"}},
 	{name: "pause", packages: []string{"."}},
+	{name: "kind-network", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
 	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
 	{name: "chaos-controller-manager", packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-controller-manager"},
