@@ -18,16 +18,17 @@ import (
 )
 
 // RunLabel carries the run's id on every container and volume of a run.
-const RunLabel = "cutover.dev/run"
+const RunLabel = "dev.cutover.run"
 
 // nameLabel carries a dependency's name.
-const nameLabel = "cutover.dev/dependency"
+const nameLabel = "dev.cutover.dependency"
 
 // Place is where dependencies run, and for whom.
 type Place struct {
 	Run     string // its id
 	Network string // of the engine, which the cluster's nodes are in
 	Ledger  *safety.Ledger
+	Ledgers string                 // the folder that it is in; see [Sweep]
 	Images  map[string]image.Image // built, by what the scenario calls them
 	// Dial opens a connection as the pods would.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -94,7 +95,7 @@ func (p Place) request(s Spec, values Values) (container.Request, error) {
 	args, inArgs := values.FillList(s.Args)
 	request := container.Request{
 		Name: "cutover-" + p.Run + "-" + s.Name, Image: p.Images[s.Image], Network: p.Network,
-		Labels: map[string]string{RunLabel: p.Run, nameLabel: s.Name},
+		Labels: map[string]string{container.OwnerLabel: p.Ledgers, RunLabel: p.Run, nameLabel: s.Name},
 		Env:    env, Command: command, Args: args, Files: files,
 		Ready: container.Ready{Log: s.Wait.Log, Times: s.Wait.Times, Exec: s.Wait.Exec, Timeout: s.Wait.Timeout.D()},
 	}

@@ -38,13 +38,13 @@ func Residue(ctx context.Context, run string) ([]string, error) {
 	return container.List(ctx, map[string]string{RunLabel: run})
 }
 
-// Sweep removes what belongs to runs that have no ledger in the folder, neither living
-// nor dead, and names those runs. Without an engine there is nothing.
+// Sweep removes what belongs to runs with a ledger in the folder that is not there any
+// more, neither living nor dead, and names those runs. Without an engine there is nothing.
 func Sweep(ctx context.Context, ledgers string) ([]string, error) {
 	if _, err := engine.Ask(ctx); err != nil {
 		return nil, nil //nolint:nilerr // what does not run has nothing to remove
 	}
-	runs, err := container.Values(ctx, RunLabel)
+	runs, err := container.Values(ctx, RunLabel, map[string]string{container.OwnerLabel: ledgers})
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (r *run) startDependencies(ctx context.Context) (err error) {
 		return errors.New(r.dependenciesNeed())
 	}
 	r.dependencies, err = dependencies.Start(ctx, r.scenario.Dependencies, dependencies.Place{
-		Run: r.id, Network: on.Network(), Ledger: r.ledger, Images: r.built, Dial: r.Cluster.Dial,
+		Run: r.id, Network: on.Network(), Ledger: r.ledger, Ledgers: r.ledgers, Images: r.built, Dial: r.Cluster.Dial,
 		Ready: func(d history.Dependency) { r.tell(d) },
 	})
 	if err == nil {

@@ -41,7 +41,7 @@ func newRig(t *testing.T) rig {
 	if _, err := engine.Run(t.Context(), "network", "create", name); err != nil {
 		t.Fatal(err)
 	}
-	r := rig{network: name, image: built, labels: map[string]string{"cutover.dev/test": name}}
+	r := rig{network: name, image: built, labels: map[string]string{OwnerLabel: name, "dev.cutover.test": "yes"}}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		if err := Remove(ctx, r.labels); err != nil {
@@ -188,9 +188,10 @@ func TestRemove(t *testing.T) {
 	if err != nil || len(left) != 2 || !strings.HasPrefix(left[1], "volume/") {
 		t.Fatalf("the engine has %v: %v", left, err)
 	}
-	owners, err := Values(t.Context(), "cutover.dev/test")
-	if err != nil || !slices.Contains(owners, r.network) {
-		t.Errorf("its owner is not among %v: %v", owners, err)
+	for owner, want := range map[string][]string{r.network: {"yes"}, r.network + "-other": nil} {
+		if got, err := Values(t.Context(), "dev.cutover.test", map[string]string{OwnerLabel: owner}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s has %v: %v", owner, got, err)
+		}
 	}
 	for range 2 { // an undo may be called again
 		if err := Remove(t.Context(), r.labels); err != nil {

@@ -12,6 +12,10 @@ import (
 	"github.com/cutover-dev/cutover/cluster/engine"
 )
 
+// OwnerLabel tells whose a container is: the folder of state by which its owner cleans
+// up. Two users of one engine must not clean up after each other.
+const OwnerLabel = "dev.cutover.owner"
+
 // Remove removes the containers that carry all the labels, and the volumes that do,
 // and returns when the engine has none of either. What is gone already is fine.
 func Remove(ctx context.Context, labels map[string]string) error {
@@ -37,16 +41,13 @@ func List(ctx context.Context, labels map[string]string) ([]string, error) {
 	return left.names(), err
 }
 
-// Values lists what the containers and volumes with the label have as its value, each
-// once.
-func Values(ctx context.Context, label string) ([]string, error) {
+// Values lists what the containers and volumes that carry all the labels have as the
+// value of another one, each once.
+func Values(ctx context.Context, label string, labels map[string]string) ([]string, error) {
+	filter := append(filters(labels), "--filter", "label="+label, "--format", fmt.Sprintf("{{.Label %q}}", label))
 	var values []string
-	for _, what := range []string{"container", "volume"} {
-		arguments := []string{what, "ls", "--filter", "label=" + label, "--format", fmt.Sprintf("{{.Label %q}}", label)}
-		if what == "container" {
-			arguments = append(arguments, "--all")
-		}
-		printed, err := engine.Run(ctx, arguments...)
+	for _, list := range [][]string{{"container", "ls", "--all"}, {"volume", "ls"}} {
+		printed, err := engine.Run(ctx, append(list, filter...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -63,10 +64,7 @@ func find(ctx context.Context, labels map[string]string) (things, error) {
 	if len(labels) == 0 {
 		return things{}, errors.New("refusing to look for what has no label: that is everything")
 	}
-	var filter []string
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		filter = append(filter, "--filter", "label="+key+"="+labels[key])
-	}
+	filter := filters(labels)
 	containers, err := engine.Run(ctx, append([]string{"container", "ls", "--all", "--format", "{{.Names}}"}, filter...)...)
 	if err != nil {
 		return things{}, fmt.Errorf("look for containers: %w", err)
@@ -76,6 +74,14 @@ func find(ctx context.Context, labels map[string]string) (things, error) {
 		return things{}, fmt.Errorf("look for volumes: %w", err)
 	}
 	return things{engine.Lines(containers), engine.Lines(volumes)}, nil
+}
+
+func filters(labels map[string]string) []string {
+	var arguments []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		arguments = append(arguments, "--filter", "label="+key+"="+labels[key])
+	}
+	return arguments
 }
 
 func (t things) none() bool { return len(t.containers)+len(t.volumes) == 0 }
