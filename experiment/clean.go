@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/cluster"
-	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/safety"
@@ -123,10 +123,13 @@ func Clean(ctx context.Context, tell func(string)) error {
 	if err != nil {
 		return err
 	}
-	clusters, err := embedded.Clean()
-	failed := []error{err}
-	for _, name := range clusters {
-		tell("removed what was left of cluster " + name)
+	var failed []error
+	for _, p := range provider.All() {
+		clusters, err := p.Clean(ctx)
+		failed = append(failed, err)
+		for _, name := range clusters {
+			tell("removed what was left of cluster " + name)
+		}
 	}
 	dead, err := safety.Dead(dir)
 	failed = append(failed, err)
@@ -146,7 +149,7 @@ func Clean(ctx context.Context, tell func(string)) error {
 // cleanRun undoes what a dead run's ledger lists.
 func cleanRun(ctx context.Context, ledger *safety.Ledger, tell func(string)) error {
 	header := ledger.Header()
-	on, c, err := reach(header)
+	on, c, err := reach(ctx, header)
 	if err != nil {
 		return errors.Join(fmt.Errorf("run %s: %w", header.RunID, err), ledger.Close())
 	}
@@ -163,11 +166,13 @@ func cleanRun(ctx context.Context, ledger *safety.Ledger, tell func(string)) err
 
 // reach connects to a ledger's cluster; the client is nil if that is gone, and all
 // damage with it.
-func reach(header safety.Header) (on cluster.Cluster, c client.Client, err error) {
-	if header.Provider == embedded.Provider {
-		if on, err = embedded.Attach(header.Cluster); err != nil {
-			return nil, nil, nil //nolint:nilerr // a cluster that is gone has nothing to undo
-		}
+func reach(ctx context.Context, header safety.Header) (on cluster.Cluster, c client.Client, err error) {
+	made, err := provider.Named(header.Provider)
+	if err != nil {
+		return nil, nil, err
+	}
+	if on, err = made.Attach(ctx, header.Cluster); err != nil {
+		return nil, nil, nil //nolint:nilerr // a cluster that is gone has nothing to undo
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", header.Kubeconfig)
 	if err != nil {
@@ -204,25 +209,25 @@ func gone() safety.Undoers {
 // sweepNamespaces deletes the run-labelled namespaces of every living cluster
 // whose runs have no ledger: neither living nor dead.
 func sweepNamespaces(ctx context.Context, ledgers string, tell func(string)) error {
-	list, err := embedded.List()
-	if err != nil {
-		return err
-	}
 	var failed []error
-	for _, info := range list {
-		if !info.Alive || info.Making || info.Owned {
-			continue
-		}
-		err := sweepCluster(ctx, info, ledgers, tell)
-		if _, gone := embedded.Attach(info.Name); gone != nil {
-			continue // it was taken down meanwhile
-		}
+	for _, p := range provider.All() {
+		list, err := p.List(ctx)
 		failed = append(failed, err)
+		for _, info := range list {
+			if !info.Alive || info.Making || info.Owned {
+				continue
+			}
+			err := sweepCluster(ctx, info, ledgers, tell)
+			if _, gone := p.Attach(ctx, info.Name); gone != nil {
+				continue // it was taken down meanwhile
+			}
+			failed = append(failed, err)
+		}
 	}
 	return errors.Join(failed...)
 }
 
-func sweepCluster(ctx context.Context, info embedded.Info, ledgers string, tell func(string)) error {
+func sweepCluster(ctx context.Context, info provider.Info, ledgers string, tell func(string)) error {
 	config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("cluster %s: %w", info.Name, err)

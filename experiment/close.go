@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/dependencies"
+	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
@@ -127,13 +127,13 @@ func nodeResidue(ctx context.Context, c client.Client, nodes nodesReachable) ([]
 }
 
 func orphansOnNodes(ctx context.Context, c client.Client, nodes nodesReachable) ([]string, error) {
-	var objects chaosv1alpha1.NetworkChaosList
-	if err := c.List(ctx, &objects); err != nil {
+	living, err := faults.Living(ctx, c)
+	if err != nil {
 		return nil, fmt.Errorf("list the living faults: %w", err)
 	}
 	look := []string{agent.ResidueCommand}
-	for _, object := range objects.Items {
-		look = append(look, string(object.UID))
+	for _, uid := range living {
+		look = append(look, string(uid))
 	}
 	printed, err := nodes.OnNodes(ctx, look...)
 	if err != nil {

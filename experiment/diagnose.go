@@ -13,6 +13,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// LogExporter is a cluster that can copy the logs of its nodes into a folder.
+type LogExporter interface {
+	ExportLogs(ctx context.Context, dir string) error
+}
+
 // diagnose writes what is in the run's namespace to cluster/ of the record, before
 // it is taken away: pods as objects and their logs, and those of dependencies. Whether the run passed is not
 // known yet. What cannot be had is left out.

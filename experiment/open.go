@@ -208,8 +208,10 @@ func (r *run) preflight() string {
 	if missing := r.scenario.Missing(); len(missing) > 0 {
 		return "an archive of an image is missing: " + missing.Error()
 	}
-	if len(r.faults.planned) > 0 && !r.Platform.Agent {
-		return "the scenario injects faults, and this cluster has no node agent"
+	for _, p := range r.faults.planned {
+		if _, err := r.Platform.Serving.Of(p.fault); err != nil {
+			return "nobody can inject a fault here: " + err.Error()
+		}
 	}
 	return r.dependenciesNeed()
 }

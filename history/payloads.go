@@ -45,6 +45,7 @@ type PlannedFault struct {
 	For     Duration `json:"for"`  // 0 for a one-shot fault
 	Target  string   `json:"target"`
 	OneShot bool     `json:"oneShot"`
+	Driver  string   `json:"driver,omitempty"` // who is to do it: chaos-mesh, agent; "" if nobody can, or in old records
 }
 
 // Recover says when an incident counts as over.
@@ -124,7 +125,8 @@ type StepEnded struct {
 
 // FaultApplied is the instant the API took a fault.
 type FaultApplied struct {
-	Fault int `json:"fault"` // index into Plan.Faults
+	Fault  int    `json:"fault"`            // index into Plan.Faults
+	Driver string `json:"driver,omitempty"` // who does it; "" in old records
 }
 
 // FaultInjected says that one pod is under the fault, or was hit by it.

@@ -100,7 +100,11 @@ func (l *lines) release(e history.Event) (string, string) {
 
 func (l *lines) fault(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.FaultApplied](e); ok {
-		return "fault", l.faultName(p.Fault) + " taken by the API"
+		line := l.faultName(p.Fault) + " taken by the API"
+		if p.Driver != "" {
+			line += ", for " + driverName(p.Driver)
+		}
+		return "fault", line
 	}
 	if p, ok := history.Decode[history.FaultProven](e); ok {
 		state := "proven"

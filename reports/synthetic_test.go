@@ -26,7 +26,7 @@ func plan() history.Plan {
 		Strategy: "canary", Steps: []string{"deploy-candidate", "weight-5", "weight-25", "weight-50", "weight-100"},
 		Deadline: dur(3 * time.Minute), SLO: history.SLO{Latency: dur(500 * time.Millisecond), Availability: 0.999},
 		GateEvery: dur(time.Second), GateFails: 2, GateLimits: "errors <= 1%, p99 <= 500ms", Rate: 200,
-		Faults:  []history.PlannedFault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", When: "live", For: dur(20 * time.Second), Target: "candidate"}},
+		Faults:  []history.PlannedFault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", When: "live", For: dur(20 * time.Second), Target: "candidate", Driver: "agent"}},
 		Recover: history.Recover{Confirm: dur(10 * time.Second), Within: dur(time.Minute)},
 		Expect: history.Expect{Outcome: "rolled-back", MTTR: ptr(dur(15 * time.Second)), Detection: ptr(dur(5 * time.Second)),
 			Availability: ptr(history.Fraction(0.95))},
@@ -164,7 +164,7 @@ func rolledBackPods() []history.Event {
 // killed, one restarts, one turns unready, and one that was born later escapes.
 func podTrouble() (history.History, verdict.Run) {
 	h, r := rolledBack(20)
-	h.Plan.Faults = append(slices.Clone(h.Plan.Faults), history.PlannedFault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", When: "live", Target: "baseline", OneShot: true})
+	h.Plan.Faults = append(slices.Clone(h.Plan.Faults), history.PlannedFault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", When: "live", Target: "baseline", OneShot: true, Driver: "chaos-mesh"})
 	b, c := history.Baseline, history.Candidate
 	h.Events = append(h.Events,
 		podSeen(0.4, b, "shop-v1-old7q", "ready"),

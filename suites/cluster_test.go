@@ -15,16 +15,21 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/cutover-dev/cutover/cluster/embedded"
 )
 
 // A cluster leaves its host as it was, however it ends.
 var _ = Describe("cluster", Ordered, Label("safety"), func() {
+	if sortOfCluster() != embedded.Provider {
+		return // it looks at the processes of embedded clusters
+	}
 	const name = "e2e-residue"
 	var before map[string]string
 
 	BeforeEach(func(ctx SpecContext) {
 		before = hostSnapshot(ctx)
-		cutover(ctx, "cluster", "up", "--name", name)
+		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", name)
 	}, NodeTimeout(2*time.Minute))
 
 	AfterEach(func(ctx SpecContext) {
@@ -57,7 +62,7 @@ var _ = Describe("cluster", Ordered, Label("safety"), func() {
 var _ = Describe("a cluster that is being made", Label("safety"), func() {
 	It("goes with its maker when that is killed", func(ctx SpecContext) {
 		const name = "e2e-unmade"
-		maker := exec.CommandContext(ctx, binary, "cluster", "up", "--name", name)
+		maker := exec.CommandContext(ctx, binary, "cluster", "up", "--cluster", "embedded", "--name", name)
 		maker.Stdout, maker.Stderr = GinkgoWriter, GinkgoWriter
 		maker.WaitDelay = time.Second
 		Expect(maker.Start()).To(Succeed())

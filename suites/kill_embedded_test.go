@@ -286,7 +286,7 @@ func (t *killTest) detachedCluster(ctx SpecContext) string {
 	GinkgoHelper()
 	if !alive(killCluster) {
 		t.takeDown(ctx)
-		cutover(ctx, "cluster", "up", "--name", killCluster)
+		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", killCluster)
 	}
 	return killCluster
 }

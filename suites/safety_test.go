@@ -31,6 +31,9 @@ import (
 
 // A fault ends in time whoever dies in the middle of it.
 var _ = Describe("a fault", Ordered, Label("safety"), func() {
+	if sortOfCluster() != embedded.Provider {
+		return // it looks at the processes of embedded clusters
+	}
 	const (
 		name   = "e2e-kills"
 		lasts  = 6 * time.Second
@@ -41,7 +44,7 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 	var detached *embedded.Cluster
 
 	BeforeAll(func(ctx SpecContext) {
-		cutover(ctx, "cluster", "up", "--name", name)
+		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", name)
 		DeferCleanup(func(ctx SpecContext) { cutover(ctx, "cluster", "down", "--name", name) }, NodeTimeout(time.Minute))
 		var err error
 		detached, err = embedded.Attach(name)
@@ -102,7 +105,7 @@ func clientOf(c *embedded.Cluster) client.WithWatch {
 // the agent.
 func platformOf(ctx SpecContext, c *embedded.Cluster) string {
 	GinkgoHelper()
-	installed, err := experiment.Install(ctx, c, c.Components(), binary)
+	installed, err := experiment.Install(ctx, c, c.Programs(), binary)
 	Expect(err).NotTo(HaveOccurred())
 	return installed.Image
 }

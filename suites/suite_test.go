@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/reports"
 )
@@ -20,7 +22,7 @@ import (
 var (
 	binary    string // the cutover program
 	artifacts string // where records and reports go
-	shared    *embedded.Cluster
+	shared    provider.Cluster
 	platform  experiment.Platform
 	entries   []reports.IndexEntry
 )
@@ -35,19 +37,19 @@ func TestSuites(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	Expect(os.Getenv("CLUSTER")).To(BeElementOf("", "embedded"), "only the embedded cluster is supported yet")
-	Expect(os.Geteuid()).To(BeZero(), "an embedded cluster needs root: run `sudo -E env \"PATH=$PATH\" make e2e`")
+	sort, err := provider.Named(sortOfCluster())
+	Expect(err).NotTo(HaveOccurred())
+	Expect(os.Geteuid()).To(BeZero(), "clusters need root here: run `sudo -E env \"PATH=$PATH\" make e2e`")
 	artifacts = environment("CUTOVER_ARTIFACTS", func() string { return filepath.Join("..", "artifacts") })
 	binary = environment("CUTOVER_BINARY", func() string { return build(ctx) })
 	Expect(experiment.Clean(ctx, func(line string) { GinkgoWriter.Println(line) })).To(Succeed())
 	if killRounds() > 0 {
 		return // the kill test has clusters of its own
 	}
-	var err error
-	shared, err = embedded.Up(ctx, embedded.Options{Owned: true, Out: GinkgoWriter, Executable: binary})
+	shared, err = sort.Up(ctx, provider.Options{Nodes: 1, Owned: true, Out: GinkgoWriter, Executable: binary})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx SpecContext) { Expect(shared.Close(ctx)).To(Succeed()) }, NodeTimeout(time.Minute))
-	platform, err = experiment.Install(ctx, shared, shared.Components(), binary)
+	platform, err = experiment.Install(ctx, shared, shared.Programs(), binary)
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(20*time.Minute))
 
@@ -59,6 +61,10 @@ var _ = ReportAfterSuite("index", func(Report) {
 	Expect(experiment.WriteReport(index, reports.Index(entries))).To(Succeed())
 	GinkgoWriter.Println("reports:", index)
 })
+
+// sortOfCluster is the sort of cluster that the suites run on. It is known while
+// Ginkgo builds its tree: some specs are about one sort.
+func sortOfCluster() string { return cmp.Or(os.Getenv("CLUSTER"), embedded.Provider) }
 
 func environment(name string, otherwise func() string) string {
 	if value := os.Getenv(name); value != "" {

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	benchmark "github.com/cutover-dev/cutover/bench"
-	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/image"
 )
 
@@ -63,7 +63,7 @@ func run(ctx context.Context, n int, program, out string) error {
 type bench struct {
 	program string
 	app     image.Image
-	built   embedded.Components
+	built   components.Programs
 
 	peer   *kind  // nil if it cannot be measured here
 	noKind string // why it was not, or not to the end
@@ -85,7 +85,7 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 		return nil, errors.New("an embedded cluster needs root: run it with sudo")
 	}
 	b := &bench{program: program}
-	if b.built, err = embedded.EnsureComponents(ctx, os.Stderr); err != nil {
+	if b.built, err = components.Ensure(ctx, os.Stderr, components.Embedded); err != nil {
 		return nil, err
 	}
 	cache, err := os.UserCacheDir()
@@ -110,7 +110,7 @@ func (b *bench) findKind(ctx context.Context) (remove func(), err error) {
 }
 
 func (b *bench) versions(ctx context.Context) map[string]string {
-	versions := map[string]string{"cutover": benchmark.Revision(ctx), "kubernetes": embedded.KubernetesVersion, "go": runtime.Version()}
+	versions := map[string]string{"cutover": benchmark.Revision(ctx), "kubernetes": components.KubernetesVersion, "go": runtime.Version()}
 	if b.peer != nil {
 		versions["kind"], versions["kind node image"] = kindVersion, b.peer.image
 		versions["docker"], _ = b.peer.docker(ctx, "version", "--format", "{{.Server.Version}}") // it answered a moment ago

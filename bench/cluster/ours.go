@@ -23,7 +23,7 @@ import (
 type ours struct{ program string }
 
 func (o ours) start(ctx context.Context, name string, s *story) (starting, error) {
-	command := exec.CommandContext(ctx, o.program, "cluster", "up", "--name", name, "--phases")
+	command := exec.CommandContext(ctx, o.program, "cluster", "up", "--cluster", "embedded", "--name", name, "--phases")
 	// It heals what it began when it is interrupted.
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	lines, err := command.StderrPipe()

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/image"
 	"github.com/cutover-dev/cutover/experiment"
 )
@@ -34,7 +34,7 @@ type round struct {
 	cluster string              // its name
 	app     image.Image         // of apps/shop
 	program string              // cutover, which the agent's image is made of
-	built   embedded.Components // which the gateway's image is made of
+	built   components.Programs // which the gateway's image is made of
 
 	figures figures
 	phases  map[string]float64

@@ -11,6 +11,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
 // realCluster skips where no cluster can be, and returns what one is made by: the
@@ -28,7 +30,7 @@ func realCluster(t *testing.T) (ctx context.Context, binary string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	t.Cleanup(cancel)
-	if _, err := EnsureComponents(ctx, os.Stderr); err != nil {
+	if _, err := components.Ensure(ctx, os.Stderr, components.Embedded); err != nil {
 		t.Fatal(err)
 	}
 	return ctx, binary
@@ -72,8 +74,8 @@ func upAndDown(ctx context.Context, t *testing.T, binary string) {
 		return
 	}
 	version, err := client.Discovery().ServerVersion()
-	if err != nil || version.GitVersion != KubernetesVersion {
-		t.Errorf("version %v, %v; want %s", version, err, KubernetesVersion)
+	if err != nil || version.GitVersion != components.KubernetesVersion {
+		t.Errorf("version %v, %v; want %s", version, err, components.KubernetesVersion)
 	}
 	// Addresses are the same in all clusters: what is dialled must be this one's.
 	conn, err := c.Dial(ctx, node(0).ip()+":6443")

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/image"
 )
 
@@ -231,8 +232,8 @@ func podsReachEverything(ctx context.Context, t *trial) {
 		}
 		version, _ := io.ReadAll(response.Body)
 		response.Body.Close()
-		if string(version) != KubernetesVersion {
-			t.Errorf("from %s the API server says %q, want %s", name, version, KubernetesVersion)
+		if string(version) != components.KubernetesVersion {
+			t.Errorf("from %s the API server says %q, want %s", name, version, components.KubernetesVersion)
 		}
 		// The way back: the API server asks each node's kubelet, by its certificate.
 		log, err := t.client.CoreV1().Pods("default").GetLogs(pods[0].Name, &corev1.PodLogOptions{}).DoRaw(ctx)

@@ -29,7 +29,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/cutover-dev/cutover/cluster"
-	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
+	"github.com/cutover-dev/cutover/cluster/imagestore"
 )
 
 // Provider is the name of this provider in records and on the command line.
@@ -63,11 +64,11 @@ const (
 
 // Cluster is a running embedded cluster.
 type Cluster struct {
-	state      state
-	spec       spec
-	components Components
-	rest       *rest.Config
-	owner      io.WriteCloser // its end is the cluster's, until letGo; nil if attached
+	state    state
+	spec     spec
+	programs components.Programs
+	rest     *rest.Config
+	owner    io.WriteCloser // its end is the cluster's, until letGo; nil if attached
 
 	loading sync.Mutex
 	loaded  map[string]bool
@@ -87,12 +88,12 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
-	programs, err := EnsureComponents(ctx, o.Out)
+	programs, err := components.Ensure(ctx, o.Out, components.Embedded)
 	if err != nil {
 		return nil, err
 	}
 	o.Reached(ComponentsChecked)
-	sp.Programs = programs.dir
+	sp.Programs = programs.Path("")
 	images, err := ensureStore(ctx, programs, o.Out)
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	defer release()
-	c := &Cluster{state: s, components: programs, loaded: map[string]bool{}}
+	c := &Cluster{state: s, programs: programs, loaded: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			// A fresh context: the clean-up is due also when ctx is what ended.
@@ -344,7 +345,7 @@ func Attach(name string) (*Cluster, error) {
 	if !sp.Sandbox.alive() {
 		return nil, fmt.Errorf("cluster %s has died; `cutover clean` removes what is left of it, `cutover cluster up --name %s` starts it anew", name, name)
 	}
-	c := &Cluster{state: s, components: Components{dir: sp.Programs}, loaded: map[string]bool{}}
+	c := &Cluster{state: s, programs: components.In(sp.Programs), loaded: map[string]bool{}}
 	return c, c.connect()
 }
 
@@ -360,8 +361,8 @@ func (c *Cluster) Kubeconfig() string { return c.state.kubeconfig() }
 // REST implements cluster.Cluster.
 func (c *Cluster) REST() *rest.Config { return rest.CopyConfig(c.rest) }
 
-// Components are the programs the cluster runs.
-func (c *Cluster) Components() Components { return c.components }
+// Programs are what the cluster runs.
+func (c *Cluster) Programs() components.Programs { return c.programs }
 
 // Facts implements cluster.Cluster.
 func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
@@ -369,7 +370,7 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	if err := unix.Uname(&name); err != nil {
 		return cluster.Facts{}, err
 	}
-	return cluster.Facts{Kubernetes: KubernetesVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:]), OnlyRoot: c.spec.SingleID}, nil
+	return cluster.Facts{Kubernetes: components.KubernetesVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:]), OnlyRoot: c.spec.SingleID}, nil
 }
 
 // Dial implements cluster.Cluster. The connection is of the cluster's network and
@@ -473,40 +474,8 @@ func asRoot(img v1.Image) (v1.Image, error) {
 }
 
 func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1.Image) error {
-	if err := importImage(ctx, c.components, c.state.node(n).containerd(), reference, img); err != nil {
+	if err := imagestore.Import(ctx, c.programs, c.state.node(n).containerd(), reference, img); err != nil {
 		return fmt.Errorf("%s of cluster %s: %w", n.name(), c.Name(), err)
-	}
-	return nil
-}
-
-// importTries are how often an image is handed over: a containerd that ended in the
-// middle of it is started again within a second.
-const importTries = 3
-
-// importImage hands an image to the containerd behind the socket.
-func importImage(ctx context.Context, programs Components, socket, reference string, img v1.Image) error {
-	var err error
-	for range importTries {
-		if err = importOnce(ctx, programs, socket, reference, img); err == nil || ctx.Err() != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
-	return err
-}
-
-func importOnce(ctx context.Context, programs Components, socket, reference string, img v1.Image) error {
-	read, write := io.Pipe()
-	defer read.Close()
-	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
-	importer := exec.CommandContext(ctx, programs.Path("ctr"), "--address", socket, "--namespace", "k8s.io",
-		"images", "import", "--no-unpack=false", "-")
-	importer.Stdin = read
-	if output, err := importer.CombinedOutput(); err != nil {
-		return fmt.Errorf("load image %s: %w\n%s", reference, err, output)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
 // somebody is a user that no machine knows, with no range of users of his own and
@@ -43,7 +45,7 @@ func newOrdinary(ctx context.Context, t *testing.T) ordinary {
 	case binary == "":
 		t.Skip("CUTOVER_BINARY does not name the program; `make test` does")
 	}
-	programs, err := EnsureComponents(ctx, os.Stderr)
+	programs, err := components.Ensure(ctx, os.Stderr, components.Embedded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +72,12 @@ func newOrdinary(ctx context.Context, t *testing.T) ordinary {
 		t.Fatal(err)
 	}
 	copies := map[string]string{binary: o.program}
-	for _, c := range components {
-		for _, program := range c.programs() {
-			copies[programs.Path(program)] = filepath.Join(o.shared, program)
-		}
+	built, err := os.ReadDir(programs.Path(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range built {
+		copies[programs.Path(program.Name())] = filepath.Join(o.shared, program.Name())
 	}
 	for from, to := range copies {
 		if os.Link(from, to) == nil {

@@ -120,33 +120,3 @@ func TestAsRootChangesTheUserAlone(t *testing.T) {
 		t.Errorf("user %q, entry point %q, %v", file.Config.User, file.Config.Entrypoint, err)
 	}
 }
-
-func TestUntrustedProgramsAreNotRun(t *testing.T) {
-	dir := t.TempDir()
-	for _, row := range []struct {
-		mode os.FileMode
-		ok   bool
-	}{
-		{0o755, true},
-		{0o775, false}, // the group may put something there
-		{0o707, false}, // anybody may
-	} {
-		if err := os.Chmod(dir, row.mode); err != nil {
-			t.Fatal(err)
-		}
-		if err := trusted(dir); (err == nil) != row.ok {
-			t.Errorf("mode %o: %v", row.mode, err)
-		}
-	}
-	if os.Geteuid() == 0 {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(dir, 41234, 41234); err != nil {
-			t.Fatal(err)
-		}
-		if trusted(dir) == nil {
-			t.Error("root runs what belongs to an ordinary user")
-		}
-	}
-}

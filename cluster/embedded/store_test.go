@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
 func TestLinkIntoSharesImagesAndCopiesDatabases(t *testing.T) {
@@ -62,7 +64,7 @@ func TestLinkIntoRefusesWhatNoImageHas(t *testing.T) {
 }
 
 func TestStoreKeyFollowsThePrograms(t *testing.T) {
-	programs := Components{t.TempDir()}
+	programs := components.In(t.TempDir())
 	for _, wanted := range storeImages {
 		if err := os.WriteFile(programs.Path(wanted.program), []byte(wanted.program), 0o700); err != nil {
 			t.Fatal(err)

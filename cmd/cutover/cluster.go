@@ -2,22 +2,30 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
-	"sort"
+	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
+	"github.com/cutover-dev/cutover/cluster/provider"
+	"github.com/cutover-dev/cutover/experiment"
 )
 
 func clusterCommand() *cobra.Command {
-	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into embedded clusters"}
+	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into clusters"}
 	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents())
 	c.AddCommand(inner("janitor FOLDER", embedded.RunJanitor), inner("sandbox FOLDER", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
+	c.AddCommand(kindCommands()...)
 	c.AddCommand(inner("remove FOLDER", embedded.RunRemove), inner("trial FOLDER", embedded.RunTrial))
 	c.AddCommand(&cobra.Command{Use: "mapped COMMAND FOLDER", Hidden: true, Args: cobra.ExactArgs(2), RunE: func(_ *cobra.Command, args []string) error {
 		return embedded.RunMapped(args)
@@ -41,37 +49,79 @@ func nameFlag(c *cobra.Command) *string {
 	return c.Flags().String("name", defaultName, "name of the cluster")
 }
 
-func nodesFlag(c *cobra.Command) *int {
-	return c.Flags().Int("nodes", 1, fmt.Sprintf("number of nodes, up to %d", embedded.MaxNodes))
+func providerFlag(c *cobra.Command) *string {
+	return c.Flags().String("cluster", provider.Auto, "sort of the cluster: auto, embedded or kind")
+}
+
+// choose is the provider that is wanted. It says which it took of itself, and why.
+func choose(ctx context.Context, out io.Writer, wanted string) (provider.Provider, error) {
+	p, why, err := provider.Choose(ctx, wanted)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if why != "" {
+		fmt.Fprintf(out, "%-10s auto takes %s: %s\n", "cluster", p.Name(), why)
+	}
+	return p, nil
+}
+
+// attach connects to a cluster that runs, of the wanted sort or of any.
+func attach(ctx context.Context, wanted, name string) (provider.Cluster, error) {
+	p, err := provider.Find(ctx, wanted, name)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	up, err := p.Attach(ctx, name)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return up, nil
 }
 
 func clusterUp() *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
-	name, nodes := nameFlag(c), nodesFlag(c)
+	name, wanted := nameFlag(c), providerFlag(c)
+	nodes := c.Flags().Int("nodes", 1, "number of nodes")
 	phases := c.Flags().Bool("phases", false, "say on standard error when each phase of the start is over")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		began := time.Now()
-		reached := func(phase embedded.Phase) {
+		reached := func(phase string) {
 			if *phases {
 				fmt.Fprintf(c.ErrOrStderr(), "phase      %5.2f s  %s\n", time.Since(began).Seconds(), phase)
 			}
 		}
-		if err := embedded.CheckNodes(*nodes); err != nil {
+		p, err := choose(c.Context(), c.OutOrStdout(), *wanted)
+		if err != nil {
+			return err
+		}
+		if err := p.CheckNodes(*nodes); err != nil {
 			return usageError{err}
 		}
 		if _, err := clean(c.Context(), c.OutOrStdout()); err != nil {
 			return err
 		}
 		reached("leftovers removed")
-		up, err := embedded.Up(c.Context(), embedded.Options{Name: *name, Nodes: *nodes, Out: c.ErrOrStderr(), Reached: reached})
+		up, err := p.Up(c.Context(), provider.Options{Name: *name, Nodes: *nodes, Out: c.ErrOrStderr(), Reached: reached})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "cluster    embedded %s, Kubernetes %s, %s, ready in %.1f s\n", up.Name(), embedded.KubernetesVersion, countNodes(*nodes), time.Since(began).Seconds())
+		if err := sayReady(c.Context(), c.OutOrStdout(), up, *nodes, time.Since(began)); err != nil {
+			return err
+		}
 		fmt.Fprintf(c.OutOrStdout(), "kubeconfig %s\n", up.Kubeconfig())
 		return nil
 	}
 	return c
+}
+
+// sayReady says which cluster it is and how long it took.
+func sayReady(ctx context.Context, out io.Writer, up provider.Cluster, nodes int, took time.Duration) error {
+	facts, err := up.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%-10s %s %s, Kubernetes %s, %s, ready in %.1f s\n", "cluster", up.Provider(), up.Name(), facts.Kubernetes, countNodes(nodes), took.Seconds())
+	return err
 }
 
 func countNodes(count int) string {
@@ -83,9 +133,13 @@ func countNodes(count int) string {
 
 func clusterDown() *cobra.Command {
 	c := &cobra.Command{Use: "down", Short: "Take a cluster down and confirm that nothing is left of it", Args: cobra.NoArgs}
-	name := nameFlag(c)
+	name, wanted := nameFlag(c), providerFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := embedded.Down(c.Context(), *name); err != nil {
+		p, err := provider.Find(c.Context(), *wanted, *name)
+		if err != nil {
+			return usageError{err}
+		}
+		if err := p.Down(c.Context(), *name); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.OutOrStdout(), "cluster    %s is down\n", *name)
@@ -96,36 +150,42 @@ func clusterDown() *cobra.Command {
 
 func clusterList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the clusters of this machine", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		list, err := embedded.List()
-		if err != nil {
-			return err
-		}
 		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "NAME\tSTATE\tNODES\tOWNER\tKUBECONFIG")
-		for _, info := range list {
-			state, owner := "running", "detached"
-			switch {
-			case info.Making:
-				state = "starting"
-			case !info.Alive:
-				state = "dead"
+		fmt.Fprintln(table, "NAME\tSORT\tSTATE\tNODES\tOWNER\tKUBECONFIG")
+		var failed []error
+		for _, p := range provider.All() {
+			list, err := p.List(c.Context())
+			failed = append(failed, err)
+			for _, info := range list {
+				fmt.Fprintln(table, row(info))
 			}
-			if info.Owned {
-				owner = "a run"
-			}
-			fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", info.Name, state, info.Nodes, owner, info.Kubeconfig)
 		}
-		return table.Flush()
+		return errors.Join(append(failed, table.Flush())...)
 	}}
+}
+
+// row is a cluster's line in the list.
+func row(info provider.Info) string {
+	state, owner := "running", "detached"
+	switch {
+	case info.Making:
+		state = "starting"
+	case !info.Alive:
+		state = "dead"
+	}
+	if info.Owned {
+		owner = "a run"
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", info.Name, info.Provider, state, info.Nodes, owner, info.Kubeconfig)
 }
 
 func clusterKubeconfig() *cobra.Command {
 	c := &cobra.Command{Use: "kubeconfig", Short: "Print the kubeconfig of a cluster", Args: cobra.NoArgs}
 	name := nameFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		up, err := embedded.Attach(*name)
+		up, err := attach(c.Context(), provider.Auto, *name)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		data, err := os.ReadFile(up.Kubeconfig())
 		if err != nil {
@@ -141,16 +201,17 @@ func clusterLogs() *cobra.Command {
 	c := &cobra.Command{Use: "logs [COMPONENT...]", Short: "Print the logs of a cluster's components"}
 	name := nameFlag(c)
 	c.RunE = func(c *cobra.Command, wanted []string) error {
-		up, err := embedded.Attach(*name)
+		up, err := attach(c.Context(), provider.Auto, *name)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
-		files := up.LogFiles()
+		files, remove, err := logFiles(c.Context(), up)
+		if err != nil {
+			return err
+		}
+		defer remove()
 		if len(wanted) == 0 {
-			for component := range files {
-				wanted = append(wanted, component)
-			}
-			sort.Strings(wanted)
+			wanted = slices.Sorted(maps.Keys(files))
 		}
 		for _, component := range wanted {
 			if err := printLog(c.OutOrStdout(), files, component); err != nil {
@@ -162,15 +223,42 @@ func clusterLogs() *cobra.Command {
 	return c
 }
 
+// logsInFiles is a cluster whose components write their logs to files of this machine.
+type logsInFiles interface{ LogFiles() map[string]string }
+
+// logFiles says in which file the log of each component is. remove is due when they
+// have been read.
+func logFiles(ctx context.Context, up provider.Cluster) (files map[string]string, remove func(), err error) {
+	if here, are := up.(logsInFiles); are {
+		return here.LogFiles(), func() {}, nil
+	}
+	exporter, can := up.(experiment.LogExporter)
+	if !can {
+		return nil, nil, fmt.Errorf("clusters of sort %s have no logs to be read from here", up.Provider())
+	}
+	dir, err := os.MkdirTemp("", "cutover-logs-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) } // in the system's own folder for such things
+	if err := exporter.ExportLogs(ctx, dir); err != nil {
+		remove()
+		return nil, nil, err
+	}
+	files = map[string]string{}
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			files[relative(dir, path)] = path
+		}
+		return err
+	})
+	return files, remove, err
+}
+
 func printLog(out io.Writer, files map[string]string, component string) error {
 	path, known := files[component]
 	if !known {
-		var names []string
-		for name := range files {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		return usageError{fmt.Errorf("no component named %q; known: %v", component, names)}
+		return usageError{fmt.Errorf("no component named %q; known: %v", component, slices.Sorted(maps.Keys(files)))}
 	}
 	data, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
@@ -184,26 +272,37 @@ func printLog(out io.Writer, files map[string]string, component string) error {
 	return err
 }
 
+// losesNodes is a cluster that can lose a node and have it back.
+type losesNodes interface {
+	CheckNode(name string) error
+	StopNode(ctx context.Context, name string) error
+	StartNode(ctx context.Context, name string) error
+}
+
 func clusterNode() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "Lose a node of a cluster, and bring it back"}
 	for _, action := range []struct {
 		use, short, done string
-		do               func(*embedded.Cluster, context.Context, string) error
+		do               func(losesNodes, context.Context, string) error
 	}{
-		{"stop NODE", "Take a node's power away: the others learn of it by its silence", "is stopped", (*embedded.Cluster).StopNode},
-		{"start NODE", "Bring a stopped node back and wait until it is Ready", "is Ready", (*embedded.Cluster).StartNode},
+		{"stop NODE", "Take a node's power away: the others learn of it by its silence", "is stopped", losesNodes.StopNode},
+		{"start NODE", "Bring a stopped node back and wait until it is Ready", "is Ready", losesNodes.StartNode},
 	} {
 		a := &cobra.Command{Use: action.use, Short: action.short, Args: cobra.ExactArgs(1)}
 		name := nameFlag(a)
 		a.RunE = func(c *cobra.Command, args []string) error {
-			up, err := embedded.Attach(*name)
+			up, err := attach(c.Context(), provider.Auto, *name)
 			if err != nil {
+				return err
+			}
+			nodes, can := up.(losesNodes)
+			if !can {
+				return usageError{fmt.Errorf("to lose a node of a cluster of sort %s is not supported yet; supported: embedded", up.Provider())}
+			}
+			if err := nodes.CheckNode(args[0]); err != nil {
 				return usageError{err}
 			}
-			if err := up.CheckNode(args[0]); err != nil {
-				return usageError{err}
-			}
-			if err := action.do(up, c.Context(), args[0]); err != nil {
+			if err := action.do(nodes, c.Context(), args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "node       %s of %s %s\n", args[0], *name, action.done)
@@ -216,7 +315,7 @@ func clusterNode() *cobra.Command {
 
 func clusterComponents() *cobra.Command {
 	return &cobra.Command{Use: "components", Short: "Build the components, if need be, and print the folder they are in", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		built, err := embedded.EnsureComponents(c.Context(), c.ErrOrStderr())
+		built, err := components.Ensure(c.Context(), c.ErrOrStderr(), components.Embedded)
 		if err != nil {
 			return err
 		}

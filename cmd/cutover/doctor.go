@@ -11,6 +11,7 @@ import (
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/doctor"
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
 func doctorCommand() *cobra.Command {
@@ -27,7 +28,7 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			built, unusable := embedded.Built(c.Context())
+			built, unusable := components.Built(c.Context(), components.Embedded)
 			rootless, err := withoutRoot(c.Context())
 			if err != nil {
 				return err

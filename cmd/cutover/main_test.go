@@ -70,12 +70,12 @@ func TestUsageErrors(t *testing.T) {
 		// A file that does not exist.
 		{[]string{"run", filepath.Join(dir, "none.yaml")}, []string{"none.yaml"}},
 		// A provider that is not built.
-		{[]string{"run", "../../scenarios", "--cluster", "kind", "--label", "smoke"}, []string{"not supported yet"}},
+		{[]string{"run", "../../scenarios", "--cluster", "existing", "--label", "smoke"}, []string{"not supported yet"}},
 		// A provider that nobody knows.
 		{[]string{"run", "../../scenarios", "--cluster", "cloud"}, []string{"cloud", "embedded"}},
 		// A cluster of nothing, and one that no machine would carry.
-		{[]string{"run", "../../scenarios", "--nodes", "0"}, []string{"0 nodes", "1 to 9"}},
-		{[]string{"cluster", "up", "--nodes", "10"}, []string{"10 nodes", "1 to 9"}},
+		{[]string{"run", "../../scenarios", "--cluster", "embedded", "--nodes", "0"}, []string{"0 nodes", "1 to 9"}},
+		{[]string{"cluster", "up", "--cluster", "embedded", "--nodes", "10"}, []string{"10 nodes", "1 to 9"}},
 		// How many nodes a cluster that runs already has was decided when it was started.
 		{[]string{"run", "../../scenarios", "--nodes", "3", "--name", "shared"}, []string{"--nodes", "shared"}},
 		// A flag that nobody knows.
@@ -86,6 +86,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"report", empty}, []string{empty, "no plan"}},
 		// A cluster that is none.
 		{[]string{"cluster", "kubeconfig", "--name", "nobody-has-this"}, []string{"nobody-has-this", "cluster list"}},
+		// A cluster that dies with the run, and is to be kept.
+		{[]string{"run", "../../scenarios", "--keep", "--name", "shared"}, []string{"--keep", "--name"}},
 	} {
 		began := time.Now()
 		code, text := execute(t, row.arguments...)

@@ -1,19 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cutover-dev/cutover/cluster"
-	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
@@ -26,6 +26,8 @@ type runFlags struct {
 	provider string
 	name     string
 	nodes    int
+	reuse    bool
+	keep     bool
 	out      string
 	label    string
 	seed     int64
@@ -41,19 +43,21 @@ func runCommand() *cobra.Command {
 			"A scenario that is run with others and is marked as a control counts as passed if it got the verdict it must get.",
 		Example: "  cutover run scenarios/canary-slow-candidate-rolls-back.yaml --cluster embedded --out artifacts/slow\n  cutover run --label smoke",
 	}
-	c.Flags().StringVar(&f.provider, "cluster", "auto", "auto, embedded or kind")
+	c.Flags().StringVar(&f.provider, "cluster", provider.Auto, "sort of the run's own cluster: auto, embedded or kind")
 	c.Flags().StringVar(&f.name, "name", "", "run on this cluster, started by `cutover cluster up`, instead of one of its own")
-	c.Flags().IntVar(&f.nodes, "nodes", 1, fmt.Sprintf("number of nodes of the run's own cluster, up to %d", embedded.MaxNodes))
+	c.Flags().IntVar(&f.nodes, "nodes", 1, "number of nodes of the run's own cluster")
+	c.Flags().BoolVar(&f.reuse, "reuse", false, "take the cluster of --name (default "+defaultName+") if it runs, else start it; leave it running")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave the run's own cluster running, to look into it")
 	c.Flags().StringVar(&f.out, "out", "", "folder of the record (default artifacts/<scenario>-<time>)")
 	c.Flags().StringVar(&f.label, "label", "", "run only scenarios with this label")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "seed of all chance (default: the scenario's, or drawn and printed)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.seeded = c.Flags().Changed("seed")
-		if f.name != "" && c.Flags().Changed("nodes") {
+		if f.name != "" && !f.reuse && c.Flags().Changed("nodes") {
 			return usageError{fmt.Errorf("--nodes is for a cluster of the run's own, and cluster %s has the nodes that it was started with: leave out --nodes or --name", f.name)}
 		}
-		if err := embedded.CheckNodes(f.nodes); err != nil {
-			return usageError{err}
+		if f.keep && (f.name != "" || f.reuse) {
+			return usageError{errors.New("--keep is for a cluster of the run's own, and one that has a name is left running anyway: leave out --keep, or --name and --reuse")}
 		}
 		return run(c.Context(), c.OutOrStdout(), args, f)
 	}
@@ -61,7 +65,7 @@ func runCommand() *cobra.Command {
 }
 
 func run(ctx context.Context, out io.Writer, paths []string, f runFlags) error {
-	chosen, err := find(paths, f.label)
+	chosen, err := findScenarios(paths, f.label)
 	if err != nil {
 		return usageError{err}
 	}
@@ -176,62 +180,72 @@ func chooseSeed(scenario scenarios.Scenario, f runFlags) (int64, error) {
 }
 
 // provide returns the cluster to run on, with everything that runs need in it.
-func provide(ctx context.Context, out io.Writer, f runFlags) (cluster.Cluster, experiment.Platform, error) {
+func provide(ctx context.Context, out io.Writer, f runFlags) (provider.Cluster, experiment.Platform, error) {
 	none := experiment.Platform{}
-	if err := chooseProvider(ctx, out, f.provider); err != nil {
-		return nil, none, err
+	up, err := find(ctx, out, f)
+	if up == nil && err == nil {
+		up, err = start(ctx, out, f)
 	}
-	if _, err := clean(ctx, out); err != nil {
-		return nil, none, err
-	}
-	if f.name != "" {
-		up, err := embedded.Attach(f.name)
-		if err != nil {
-			return nil, none, usageError{err}
-		}
-		platform, err := install(ctx, up)
-		return up, platform, err
-	}
-	began := time.Now()
-	up, err := embedded.Up(ctx, embedded.Options{Nodes: f.nodes, Owned: true, Out: out})
 	if err != nil {
 		return nil, none, err
 	}
-	fmt.Fprintf(out, "%-10s embedded, Kubernetes %s, %s, ready in %.1f s\n", "cluster", embedded.KubernetesVersion, countNodes(f.nodes), time.Since(began).Seconds())
 	platform, err := install(ctx, up)
 	if err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		return nil, none, errors.Join(err, up.Close(closing))
 	}
+	if f.keep {
+		fmt.Fprintf(out, "%-10s %s is kept; `cutover run SCENARIO --name %s` runs on it, `cutover cluster down --name %s` takes it down\n", "cluster", up.Name(), up.Name(), up.Name())
+	}
 	return up, platform, nil
 }
 
-func install(ctx context.Context, up *embedded.Cluster) (experiment.Platform, error) {
+// find returns the cluster that was asked for by name; nil if one has to be started.
+func find(ctx context.Context, out io.Writer, f runFlags) (provider.Cluster, error) {
+	if f.name == "" && !f.reuse {
+		return nil, nil
+	}
+	if _, err := clean(ctx, out); err != nil {
+		return nil, err
+	}
+	up, err := attach(ctx, f.provider, cmp.Or(f.name, defaultName))
+	if f.reuse && errors.Is(err, provider.ErrNone) {
+		return nil, nil
+	}
+	return up, err
+}
+
+// start starts a cluster: the run's own, or a detached one that is kept.
+func start(ctx context.Context, out io.Writer, f runFlags) (provider.Cluster, error) {
+	p, err := choose(ctx, out, f.provider)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.CheckNodes(f.nodes); err != nil {
+		return nil, usageError{err}
+	}
+	if _, err := clean(ctx, out); err != nil {
+		return nil, err
+	}
+	options := provider.Options{Nodes: f.nodes, Owned: !f.keep && !f.reuse, Out: out}
+	if f.reuse {
+		options.Name = cmp.Or(f.name, defaultName)
+	}
+	began := time.Now()
+	up, err := p.Up(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return up, sayReady(ctx, out, up, f.nodes, time.Since(began))
+}
+
+func install(ctx context.Context, up provider.Cluster) (experiment.Platform, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return experiment.Platform{}, err
 	}
 	installing, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	return experiment.Install(installing, up, up.Components(), executable)
-}
-
-// chooseProvider says which provider it takes, and why. kind is not built yet.
-func chooseProvider(ctx context.Context, out io.Writer, wanted string) error {
-	switch wanted {
-	case "embedded":
-		return nil
-	case "auto":
-		reason := "no container engine answers"
-		if exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").Run() == nil {
-			reason = "kind is not supported yet"
-		}
-		fmt.Fprintf(out, "%-10s auto takes embedded: %s\n", "cluster", reason)
-		return nil
-	case "kind", "existing":
-		return usageError{fmt.Errorf("--cluster %s is not supported yet; supported: auto, embedded", wanted)}
-	default:
-		return usageError{fmt.Errorf("unknown --cluster %q; known: auto, embedded (kind and existing are not supported yet)", wanted)}
-	}
+	return experiment.Install(installing, up, up.Programs(), executable)
 }

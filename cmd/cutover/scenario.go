@@ -49,7 +49,7 @@ func scenarioList() *cobra.Command {
 	c := &cobra.Command{Use: "list [FOLDER]...", Short: "List scenarios"}
 	c.Flags().StringVar(&label, "label", "", "only those with this label")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		found, err := find(args, label)
+		found, err := findScenarios(args, label)
 		if err != nil {
 			return usageError{err}
 		}
@@ -62,9 +62,9 @@ func scenarioList() *cobra.Command {
 	return c
 }
 
-// find loads the scenarios at the paths, or those of the folder scenarios if none
+// findScenarios loads the scenarios at the paths, or those of the folder scenarios if none
 // are given.
-func find(paths []string, label string) ([]scenarios.Scenario, error) {
+func findScenarios(paths []string, label string) ([]scenarios.Scenario, error) {
 	if len(paths) > 0 {
 		return scenarios.Find(paths, label)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/experiment"
 )
 
@@ -21,5 +21,5 @@ func versionCommand() *cobra.Command {
 
 func versionText() string {
 	build := experiment.ThisBuild()
-	return fmt.Sprintf("cutover    %s\nGo         %s\nKubernetes %s (embedded clusters)\n", build, build.Go, embedded.KubernetesVersion)
+	return fmt.Sprintf("cutover    %s\nGo         %s\nKubernetes %s (embedded clusters)\n", build, build.Go, components.KubernetesVersion)
 }

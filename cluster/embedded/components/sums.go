@@ -1,4 +1,4 @@
-package embedded
+package components
 
 import (
 	"crypto/sha256"

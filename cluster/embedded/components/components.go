@@ -1,4 +1,4 @@
-package embedded
+package components
 
 import (
 	"bufio"
@@ -28,7 +28,7 @@ const KubernetesVersion = "v1.36.3"
 
 // Modules are kept with .txt endings: go:embed refuses the files of another module.
 //
-//go:embed components/*/*.txt
+//go:embed */*.txt
 var modules embed.FS
 
 // component is one Go module and the programs built from it.
@@ -39,13 +39,34 @@ type component struct {
 	ldflags  string
 	cgo      bool
 	links    []string // other names of the program, which acts by the name it is started under
+	archives []archive
 }
 
-var components = []component{
+// Set names the components that a sort of cluster is made of.
+type Set []string
+
+// Embedded is what an embedded cluster runs.
+var Embedded = Set{"kube", "containerd", "runc", "runc-rootless", "cni", "pause", "coredns", "traefik"}
+
+// KindNode is what the nodes of a kind cluster run whose image is built here, with
+// the images that they have from the start.
+var KindNode = Set{"kube", "containerd", "runc", "cni", "pause", "kind-network", "coredns", "traefik"}
+
+// Gateway is what runs install in every cluster.
+var Gateway = Set{"traefik"}
+
+// ChaosMesh is Chaos Mesh, and what its daemon calls.
+var ChaosMesh = Set{"chaos-controller-manager", "chaos-daemon", "chaos-tools"}
+
+// Kind is all of a kind cluster for which nothing is pulled.
+var Kind = slices.Concat(KindNode, ChaosMesh)
+
+// all are the components that there are.
+var all = []component{
 	{name: "kube", packages: []string{"."},
 		ldflags: "-X k8s.io/component-base/version.gitVersion=" + KubernetesVersion +
 			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
-		links: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"}},
+		links: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl", "kubeadm"}},
 	{name: "containerd", tags: "no_btrfs,no_devmapper,no_zfs", packages: []string{
 		"github.com/containerd/containerd/v2/cmd/containerd",
 		"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
@@ -60,46 +81,69 @@ var components = []component{
 		"github.com/containernetworking/plugins/plugins/ipam/host-local",
 		"github.com/containernetworking/plugins/plugins/meta/portmap"}},
 	{name: "pause", packages: []string{"."}},
+	{name: "kind-network", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
 	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
+	{name: "chaos-controller-manager", packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-controller-manager"},
+		archives: []archive{{"chaos-mesh-chart.tgz", "github.com/chaos-mesh/chaos-mesh", "helm"}}},
+	// Its faults of time and of block devices are written in C.
+	{name: "chaos-daemon", cgo: true, packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-daemon"}},
+	{name: "chaos-tools", packages: []string{"."}},
 }
 
-// Components is a folder of built programs.
-type Components struct{ dir string }
+// components are those of the set, in its order.
+func (s Set) components() []component {
+	var chosen []component
+	for _, name := range s {
+		at := slices.IndexFunc(all, func(c component) bool { return c.name == name })
+		if at < 0 {
+			panic("components: there is no component " + name)
+		}
+		chosen = append(chosen, all[at])
+	}
+	return chosen
+}
+
+// Programs is a folder of built programs.
+type Programs struct{ dir string }
+
+// In is a folder of programs that were built before.
+func In(dir string) Programs { return Programs{dir} }
 
 // Path is where the program is.
-func (c Components) Path(program string) string { return filepath.Join(c.dir, program) }
+func (p Programs) Path(program string) string { return filepath.Join(p.dir, program) }
 
-// EnsureComponents builds what is not in the cache yet and returns the folder that
-// holds every program. What it says of its progress goes to out. The folder named
+// Ensure builds what of the set is not in the cache yet and returns the folder that
+// holds all its programs. What it says of its progress goes to out. The folder named
 // by CUTOVER_COMPONENTS is used as it is instead.
-func EnsureComponents(ctx context.Context, out io.Writer) (Components, error) {
+func Ensure(ctx context.Context, out io.Writer, set Set) (Programs, error) {
 	if dir := os.Getenv("CUTOVER_COMPONENTS"); dir != "" {
-		return prebuilt(dir)
+		return set.prebuilt(dir)
 	}
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
-		return Components{}, err
+		return Programs{}, err
 	}
 	version, err := goVersion(ctx)
 	if err != nil {
-		return Components{}, err
+		return Programs{}, err
 	}
+	chosen := set.components()
 	// The usual case takes no lock: clusters that start at once do not wait for each
 	// other.
-	dirs, missing, err := inspect(cache, version)
+	dirs, missing, err := inspect(cache, version, chosen)
 	if err == nil && len(missing) > 0 {
-		err = buildMissing(ctx, cache, version, out)
+		err = buildMissing(ctx, cache, version, chosen, out)
 	}
 	if err != nil {
-		return Components{}, err
+		return Programs{}, err
 	}
-	return gather(cache, dirs)
+	return gather(cache, chosen, dirs)
 }
 
 // inspect returns the folder of every component, and what is wrong with those, by
 // number, that cannot be used: fs.ErrNotExist where nothing was built.
-func inspect(cache, goVersion string) (dirs []string, missing map[int]error, err error) {
+func inspect(cache, goVersion string, components []component) (dirs []string, missing map[int]error, err error) {
 	dirs = make([]string, len(components))
 	wrong := make([]error, len(components))
 	var group errgroup.Group
@@ -125,19 +169,23 @@ func inspect(cache, goVersion string) (dirs []string, missing map[int]error, err
 }
 
 // buildMissing builds what is missing once nobody else does.
-func buildMissing(ctx context.Context, cache, goVersion string, out io.Writer) error {
-	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"))
+func buildMissing(ctx context.Context, cache, goVersion string, components []component, out io.Writer) error {
+	unlock, err := Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	dirs, missing, err := inspect(cache, goVersion)
+	dirs, missing, err := inspect(cache, goVersion, components)
 	if err != nil {
 		return err
 	}
 	numbers := slices.Sorted(maps.Keys(missing))
+	var building []component
+	for _, i := range numbers {
+		building = append(building, components[i])
+	}
 	// Before the first build: the component that needs most comes after minutes.
-	if err := requireTools(ctx, numbers); err != nil {
+	if err := requireTools(ctx, building); err != nil {
 		return err
 	}
 	for _, i := range numbers {
@@ -152,15 +200,15 @@ func buildMissing(ctx context.Context, cache, goVersion string, out io.Writer) e
 	return nil
 }
 
-// Built reports whether nothing has to be built any more: every component is in the
-// cache, as it was built, or in the folder named by CUTOVER_COMPONENTS. Its error is
-// about that folder.
-func Built(ctx context.Context) (bool, error) {
+// Built reports whether nothing of the set has to be built any more: every component
+// is in the cache, as it was built, or in the folder named by CUTOVER_COMPONENTS. Its
+// error is about that folder.
+func Built(ctx context.Context, set Set) (bool, error) {
 	if dir := os.Getenv("CUTOVER_COMPONENTS"); dir != "" {
-		_, err := prebuilt(dir)
+		_, err := set.prebuilt(dir)
 		return err == nil, err
 	}
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return false, nil
 	}
@@ -168,26 +216,26 @@ func Built(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	_, missing, err := inspect(cache, version)
+	_, missing, err := inspect(cache, version, set.components())
 	return err == nil && len(missing) == 0, err
 }
 
 func (c component) dir(cache, key string) string { return filepath.Join(cache, c.name+"-"+key) }
 
-func prebuilt(dir string) (Components, error) {
+func (s Set) prebuilt(dir string) (Programs, error) {
 	if err := trusted(dir); err != nil {
-		return Components{}, fmt.Errorf("CUTOVER_COMPONENTS: %w", err)
+		return Programs{}, fmt.Errorf("CUTOVER_COMPONENTS: %w", err)
 	}
-	for _, c := range components {
+	for _, c := range s.components() {
 		for _, program := range c.programs() {
 			if err := trusted(filepath.Join(dir, program)); errors.Is(err, errUntrusted) {
-				return Components{}, err
+				return Programs{}, err
 			} else if err != nil {
-				return Components{}, fmt.Errorf("CUTOVER_COMPONENTS=%s lacks %s; build all of them with `cutover cluster components` and point at the folder that it prints, or unset the variable: %w", dir, program, err)
+				return Programs{}, fmt.Errorf("CUTOVER_COMPONENTS=%s lacks %s; build all of them with `cutover cluster components` and point at the folder that it prints, or unset the variable: %w", dir, program, err)
 			}
 		}
 	}
-	return Components{dir: dir}, nil
+	return Programs{dir: dir}, nil
 }
 
 func (c component) programs() []string {
@@ -198,6 +246,9 @@ func (c component) programs() []string {
 		}
 		names = append(names, filepath.Base(p))
 	}
+	for _, a := range c.archives {
+		names = append(names, a.name)
+	}
 	return append(names, c.links...)
 }
 
@@ -205,7 +256,7 @@ func (c component) programs() []string {
 // the platform, and the flags.
 func (c component) key(goVersion string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links)
+	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links, c.archives)
 	err := c.eachFile(func(name string, data []byte) error {
 		fmt.Fprintln(sum, name, len(data))
 		_, err := sum.Write(data)
@@ -215,13 +266,12 @@ func (c component) key(goVersion string) (string, error) {
 }
 
 func (c component) eachFile(do func(name string, data []byte) error) error {
-	dir := "components/" + c.name
-	entries, err := fs.ReadDir(modules, dir)
+	entries, err := fs.ReadDir(modules, c.name)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		data, err := fs.ReadFile(modules, dir+"/"+entry.Name())
+		data, err := fs.ReadFile(modules, c.name+"/"+entry.Name())
 		if err != nil {
 			return err
 		}
@@ -275,6 +325,11 @@ func (c component) build(ctx context.Context, target, label string, out io.Write
 	if err := runWithProgress(build, label, out); err != nil {
 		return fmt.Errorf("component %s could not be built: %w", c.name, err)
 	}
+	for _, a := range c.archives {
+		if err := a.write(ctx, source, target); err != nil {
+			return fmt.Errorf("component %s: packing %s: %w", c.name, a.name, err)
+		}
+	}
 	for _, link := range c.links {
 		if err := os.Symlink(c.name, filepath.Join(target, link)); err != nil {
 			return err
@@ -314,15 +369,15 @@ func runWithProgress(build *exec.Cmd, label string, out io.Writer) error {
 }
 
 // gather makes one folder of links to all programs, named by what it links.
-func gather(cache string, built []string) (Components, error) {
+func gather(cache string, components []component, built []string) (Programs, error) {
 	sum := sha256.Sum256([]byte(strings.Join(built, "\n")))
 	dir := filepath.Join(cache, "all-"+hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(dir); err == nil {
-		return Components{dir: dir}, nil
+		return Programs{dir: dir}, nil
 	}
 	aside, err := os.MkdirTemp(cache, ".all-")
 	if err != nil {
-		return Components{}, err
+		return Programs{}, err
 	}
 	defer func() { _ = os.RemoveAll(aside) }()
 	for i, c := range components {
@@ -330,10 +385,10 @@ func gather(cache string, built []string) (Components, error) {
 			// Hard links, so that the folder can be bound into a sandbox by itself.
 			real, err := filepath.EvalSymlinks(filepath.Join(built[i], program))
 			if err != nil {
-				return Components{}, err
+				return Programs{}, err
 			}
 			if err := os.Link(real, filepath.Join(aside, program)); err != nil {
-				return Components{}, err
+				return Programs{}, err
 			}
 		}
 	}
@@ -341,11 +396,11 @@ func gather(cache string, built []string) (Components, error) {
 	if _, there := os.Stat(dir); there == nil {
 		err = nil // another process made the same one first
 	}
-	return Components{dir: dir}, err
+	return Programs{dir: dir}, err
 }
 
-// cacheDir is the root-owned folder that built components live in.
-func cacheDir() (string, error) {
+// CacheDir is the folder, its owner's alone, that built components live in.
+func CacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("no cache folder for the components; set HOME or XDG_CACHE_HOME: %w", err)
@@ -371,8 +426,13 @@ func trusted(path string) error {
 	return nil
 }
 
-// lockFile waits for an exclusive lock and returns its release.
-func lockFile(ctx context.Context, path string) (func(), error) {
+// Lock waits until nobody else changes the cache and returns the lock's release.
+func Lock(ctx context.Context) (unlock func(), err error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(cache, "lock")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, err

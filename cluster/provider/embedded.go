@@ -1,0 +1,59 @@
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cutover-dev/cutover/cluster/embedded"
+)
+
+// embeddedProvider makes clusters of namespaces, without a container engine.
+type embeddedProvider struct{}
+
+var _ Provider = embeddedProvider{}
+
+func (embeddedProvider) Name() string { return embedded.Provider }
+
+func (embeddedProvider) CheckNodes(count int) error { return embedded.CheckNodes(count) }
+
+func (embeddedProvider) Up(ctx context.Context, o Options) (Cluster, error) {
+	made := embedded.Options{Name: o.Name, Nodes: o.Nodes, Owned: o.Owned, Out: o.Out, Executable: o.Executable}
+	if o.Reached != nil {
+		made.Reached = func(phase embedded.Phase) { o.Reached(string(phase)) }
+	}
+	up, err := embedded.Up(ctx, made)
+	if err != nil {
+		return nil, err // a nil cluster in an interface is not nil
+	}
+	return up, nil
+}
+
+func (embeddedProvider) Attach(_ context.Context, name string) (Cluster, error) {
+	up, err := embedded.Attach(name)
+	if err != nil {
+		return nil, err
+	}
+	return up, nil
+}
+
+func (embeddedProvider) Down(ctx context.Context, name string) error { return embedded.Down(ctx, name) }
+
+func (embeddedProvider) List(context.Context) ([]Info, error) {
+	list, err := embedded.List()
+	var infos []Info
+	for _, info := range list {
+		infos = append(infos, Info{
+			Provider: embedded.Provider, Name: info.Name, Alive: info.Alive, Making: info.Making,
+			Owned: info.Owned, Nodes: info.Nodes, Kubeconfig: info.Kubeconfig,
+		})
+	}
+	return infos, err
+}
+
+func (embeddedProvider) Clean(context.Context) ([]string, error) { return embedded.Clean() }
+
+// unusable is never asked of the provider that is taken when no other can be used:
+// its own errors say what it lacks.
+func (embeddedProvider) unusable(context.Context) error {
+	return errors.ErrUnsupported
+}
