@@ -48,7 +48,7 @@ type Set []string
 var Embedded = Set{"kube", "containerd", "runc", "runc-rootless", "cni", "pause", "coredns", "traefik"}
 
 // Kind is what a kind cluster runs whose node image is built here.
-var Kind = Set{"kube", "containerd", "runc", "cni", "pause", "coredns", "traefik"}
+var Kind = Set{"kube", "containerd", "runc", "cni", "pause", "kind-network", "coredns", "traefik"}
 
 // all are the components that there are.
 var all = []component{
@@ -70,6 +70,7 @@ var all = []component{
 		"github.com/containernetworking/plugins/plugins/ipam/host-local",
 		"github.com/containernetworking/plugins/plugins/meta/portmap"}},
 	{name: "pause", packages: []string{"."}},
+	{name: "kind-network", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
 	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
 }
