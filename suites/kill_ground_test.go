@@ -77,6 +77,7 @@ type sighting struct {
 	processes  []clusterProcess
 	containers []string // their ids
 	volumes    []string // theirs
+	folders    []string // of the engine's, with their file systems
 	made       bool     // it was ready once
 }
 

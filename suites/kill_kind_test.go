@@ -72,7 +72,7 @@ func (kindGround) find(ctx context.Context, victim, cluster string) *prey {
 			return err
 		}}
 	}
-	for _, p := range kindProcesses(cluster, nodesOf(ctx, cluster)) {
+	for _, p := range (kindGround{}).see(ctx, cluster).processes {
 		program, rest := filepath.Base(p.arguments[0]), p.arguments[1:]
 		is := program == victim // Chaos Mesh's, and containerd
 		switch victim {
@@ -90,12 +90,10 @@ func (kindGround) find(ctx context.Context, victim, cluster string) *prey {
 
 func (kindGround) see(ctx context.Context, cluster string) sighting {
 	seen := sighting{containers: containersOf(ctx, cluster)}
-	seen.processes = kindProcesses(cluster, seen.containers)
-	if len(seen.containers) > 0 {
-		volumes, err := engine.Run(ctx, append([]string{"inspect", "--format", `{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}`}, seen.containers...)...)
-		if err == nil { // else they are being removed
-			seen.volumes = strings.Fields(volumes)
-		}
+	seen.processes = append(makersOf(cluster, seen.containers), processesIn(seen.containers)...)
+	seen.volumes = inspect(ctx, `{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}`, seen.containers)
+	for _, merged := range inspect(ctx, `{{with .GraphDriver.Data.MergedDir}}{{println .}}{{end}}`, seen.containers) {
+		seen.folders = append(seen.folders, filepath.Dir(merged))
 	}
 	spec, err := os.ReadFile(filepath.Join(kindFolder(cluster), "spec.json"))
 	seen.made = err == nil && bytes.Contains(spec, []byte(`"made": true`))
@@ -130,13 +128,14 @@ func (kindGround) left(ctx context.Context, cluster string, seen sighting, of pa
 		return nil
 	}
 	var found []string
-	for _, p := range kindProcesses(cluster, nil) { // the maker's
+	containers := append(containersOf(ctx, cluster), seen.containers...)
+	for _, p := range makersOf(cluster, containers) {
 		found = append(found, p.String())
 	}
 	if of == makers {
 		return found
 	}
-	for _, p := range kindProcesses(cluster, seen.containers) {
+	for _, p := range processesIn(containers) {
 		found = append(found, p.String())
 	}
 	found = append(found, networksOf(seen.processes)...)
@@ -146,9 +145,11 @@ func (kindGround) left(ctx context.Context, cluster string, seen sighting, of pa
 	for _, id := range seen.containers {
 		found = append(found, cgroupsNamed(id)...)
 	}
-	found = append(found, mountsOf(kindFolder(cluster))...)
-	if _, err := os.Stat(kindFolder(cluster)); err == nil {
-		found = append(found, "folder "+kindFolder(cluster))
+	for _, folder := range append(seen.folders, kindFolder(cluster)) {
+		found = append(found, mountsOf(folder)...)
+		if _, err := os.Stat(folder); err == nil {
+			found = append(found, "folder "+folder)
+		}
 	}
 	return append(found, leftInEngine(ctx, cluster, seen)...)
 }
@@ -188,12 +189,7 @@ func leftInEngine(ctx context.Context, cluster string, seen sighting) []string {
 func (kindGround) leftInside(ctx context.Context, cluster string) []string {
 	var found []string
 	for _, id := range nodesOf(ctx, cluster) {
-		pid, err := engine.Run(ctx, "inspect", "--format", "{{.State.Pid}}", id)
-		if err != nil {
-			found = append(found, err.Error())
-			continue
-		}
-		first, err := strconv.Atoi(pid)
+		first, err := strconv.Atoi(strings.Join(inspect(ctx, "{{.State.Pid}}", []string{id}), ""))
 		if err != nil {
 			found = append(found, err.Error())
 			continue
@@ -268,13 +264,37 @@ func listContainers(ctx context.Context, cluster string, options ...string) []st
 	return engine.Lines(printed)
 }
 
-// kindProcesses lists the processes of a cluster: those in the containers, and those
-// outside that are started with its folder, such as its maker.
-func kindProcesses(cluster string, containers []string) []clusterProcess {
+// processesIn lists the processes in containers.
+func processesIn(containers []string) []clusterProcess {
+	return processesThat(func(_ []string, groups []byte) bool { return mentions(groups, containers) })
+}
+
+// makersOf lists the processes outside of the containers that have to do with a
+// cluster: its maker, and whatever command kind gives to the engine.
+func makersOf(cluster string, containers []string) []clusterProcess {
+	node := "cutover-" + cluster
 	return processesThat(func(arguments []string, groups []byte) bool {
-		maker := len(arguments) > 3 && arguments[1] == "cluster" && arguments[3] == kindFolder(cluster)
-		return maker || slices.ContainsFunc(containers, func(id string) bool { return bytes.Contains(groups, []byte(id)) })
+		about := slices.ContainsFunc(arguments, func(a string) bool {
+			return a == node || strings.Contains(a, node+"-") || strings.Contains(a, kindFolder(cluster))
+		})
+		return about && !mentions(groups, containers)
 	})
+}
+
+func mentions(groups []byte, containers []string) bool {
+	return slices.ContainsFunc(containers, func(id string) bool { return bytes.Contains(groups, []byte(id)) })
+}
+
+// inspect prints a template for each container; nothing for those that are being
+// removed.
+func inspect(ctx context.Context, template string, containers []string) []string {
+	var all []string
+	for _, id := range containers {
+		if printed, err := engine.Run(ctx, "inspect", "--format", template, id); err == nil {
+			all = append(all, strings.Fields(printed)...)
+		}
+	}
+	return all
 }
 
 // plant implements killGround.
