@@ -38,7 +38,7 @@ func chooseImage(ctx context.Context) (nodeImage, error) {
 	published := cmp.Or(named, defaults.Image)
 	has, err := engine.HasImage(ctx, published)
 	if err != nil || has {
-		return nodeImage{reference: published, ours: isOurs(published)}, err
+		return nodeImage{reference: published, ours: BuiltHere(published)}, err
 	}
 	if err := askRegistry(ctx, published); err != nil {
 		return nodeImage{}, fmt.Errorf("the image of kind's nodes, %s, is not on this machine and cannot be pulled; build one with `make node-image`, which needs no registry, or see to it that the registry can be reached: %w", published, err)
@@ -46,8 +46,9 @@ func chooseImage(ctx context.Context) (nodeImage, error) {
 	return nodeImage{reference: published}, nil
 }
 
-// isOurs tells an image that was named by what we call ours.
-func isOurs(reference string) bool {
+// BuiltHere tells a node image that was built here, and with it a cluster for which
+// nothing is pulled, by the name that such images have.
+func BuiltHere(reference string) bool {
 	parsed, err := name.ParseReference(reference)
 	if err != nil {
 		return false

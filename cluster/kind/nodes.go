@@ -39,4 +39,4 @@ func (c *Cluster) ExportLogs(ctx context.Context, dir string) error {
 }
 
 // ours reports whether the nodes' image was built here.
-func (c *Cluster) ours() bool { return isOurs(c.spec.Image) }
+func (c *Cluster) ours() bool { return BuiltHere(c.spec.Image) }

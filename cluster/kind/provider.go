@@ -241,6 +241,9 @@ func (c *Cluster) Name() string { return c.state.name() }
 // Provider implements cluster.Cluster.
 func (c *Cluster) Provider() string { return Provider }
 
+// NodeImage is what the nodes run.
+func (c *Cluster) NodeImage() string { return c.spec.Image }
+
 // Kubeconfig implements cluster.Cluster.
 func (c *Cluster) Kubeconfig() string { return c.state.kubeconfig() }
 

@@ -33,7 +33,7 @@ func Build(ctx context.Context, from Sources, out io.Writer) (reference string, 
 	if _, err := engine.Ask(ctx); err != nil {
 		return "", err
 	}
-	programs, err := components.Ensure(ctx, out, components.Kind)
+	programs, err := components.Ensure(ctx, out, components.KindNode)
 	if err != nil {
 		return "", err
 	}
