@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"apiproxy":   {"history", "safety"},
 	"loadgen":    {"history", "stats"},
 	"release":    {"apiproxy", "cluster", "history", "safety"},
-	"faults":     {"apiproxy", "cluster", "history", "safety"},
+	"faults":     {"apiproxy", "cluster", "history", "safety", "stats"},
 	"scenarios":  {"faults", "gates", "history", "loadgen", "release", "verdict"},
 	"experiment": {everything},
 	"suites":     {everything},
