@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e kill-test test check clean deps components bench-cluster bench-delay images
+.PHONY: help build e2e kill-test test check clean deps components bench-cluster bench-delay images chaos-mesh-images
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +45,16 @@ bin/images/nginx: hack/debian-root
 bin/images/nginx-%.oci.tar: bin/images/nginx $(shell find apps/nginx -type f)
 	@bin/cutover image pack --root $< --root apps/nginx/$* --owner 0:0 --user 65532:65532 --port 8080 --stop-signal SIGQUIT \
 		--entrypoint /usr/sbin/nginx --entrypoint -e --entrypoint stderr -o $@
+
+# What the daemon of Chaos Mesh starts when it makes a fault. Its image is made of this
+# folder and of components, by cutover itself, when a cluster is to have it.
+CHAOS_DEBIAN := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cutover/debian/chaos-daemon
+chaos-mesh-images: $(CHAOS_DEBIAN) ## unpack what the images of Chaos Mesh need beside components
+
+$(CHAOS_DEBIAN): hack/debian-root
+	@rm -rf $@
+	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
+	@touch $@
 
 e2e: components images ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)
