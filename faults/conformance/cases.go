@@ -219,7 +219,7 @@ func stressShapes() []shape {
 // plain is the case of all pods, undone.
 func (s shape) plain() Case {
 	c := Case{
-		Fault: s.fault, Variant: s.variant, Spec: withMode(s.spec, "all"), Lasts: longEnough, Pods: 1, Shows: s.shows,
+		Fault: s.fault, Variant: join(s.variant, "all pods"), Spec: withMode(s.spec, "all"), Lasts: longEnough, Pods: 1, Shows: s.shows,
 		Setting: Setting{Replaced: s.replaced},
 	}
 	if s.oneShot {

@@ -15,7 +15,7 @@ var (
 	delayed = Tolerance{Of: "a delay", Below: 0.5, Above: 8,
 		Why: "median error 0.1 to 0.3 ms beside compilers (make bench-delay); the rest is the way there and back on a busy machine, which only ever adds"}
 	jittered = Tolerance{Of: "the 10th and 90th percentile of a delay with jitter", Below: 15, Above: 15,
-		Why: "of 60 draws from ± 40 ms a percentile is within 15 ms of its place in 99.9 of 100 trials"}
+		Why: "of 30 draws from ± 40 ms a percentile is within 15 ms of its place in 99.9 of 100 trials"}
 	undelayed = Tolerance{Of: "a round trip without a fault, beside the one before", Below: 8, Above: 8,
 		Why: "the least delay tried is 150 ms; medians of a healthy pod were seen to move by up to 3 ms when a compiler starts"}
 	rated = Tolerance{Of: "the share of packets that suffer", Below: 0.02, Above: 0.02,
