@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sys/unix"
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 
 	"github.com/cutover-dev/cutover/cluster/engine"
@@ -72,9 +73,29 @@ func askRegistry(ctx context.Context, reference string) error {
 // Usable says whether a cluster can be had here: which image its nodes would have, or
 // why there can be none. It takes seconds at most.
 func Usable(ctx context.Context) (image string, err error) {
-	if _, err := engine.Ask(ctx); err != nil {
+	facts, err := engine.Ask(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := requireHere(facts); err != nil {
 		return "", err
 	}
 	chosen, err := chooseImage(ctx)
 	return chosen.reference, err
+}
+
+// requireHere refuses an engine on another machine, such as Docker Desktop's: the
+// network of its containers cannot be entered from here.
+func requireHere(facts engine.Facts) error {
+	own, err := kernel()
+	if err == nil && own != facts.Kernel {
+		err = fmt.Errorf("the container engine runs on another machine (kernel %s, here %s), and the network of its containers cannot be entered from here: run cutover there", facts.Kernel, own)
+	}
+	return err
+}
+
+func kernel() (string, error) {
+	var name unix.Utsname
+	err := unix.Uname(&name)
+	return unix.ByteSliceToString(name.Release[:]), err
 }

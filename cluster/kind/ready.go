@@ -90,8 +90,8 @@ func dnsReady(ctx context.Context, client kubernetes.Interface) error {
 	if err != nil {
 		return err
 	}
-	if dns.Spec.Replicas == nil || dns.Status.ReadyReplicas < *dns.Spec.Replicas {
-		return fmt.Errorf("%d of its pods are ready", dns.Status.ReadyReplicas)
+	if dns.Status.ReadyReplicas == 0 {
+		return fmt.Errorf("none of its %d pods is ready", dns.Status.Replicas)
 	}
 	return nil
 }

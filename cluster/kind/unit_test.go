@@ -66,8 +66,8 @@ func TestRender(t *testing.T) {
 		has    []string
 		lacks  []string
 	}{
-		{"our image on cgroups of version 1", kindconfig.Single, nodeImage{"ours:1", true}, 1, 1, []string{"name: cutover-x", "image: ours:1", "failCgroupV1: false", "unsafe-no-fsync", "kubeProxyMode: nftables"}, nil},
-		{"a published image on a machine of today", kindconfig.Multi, nodeImage{"kindest/node:v1", false}, 2, 4, []string{"image: kindest/node:v1", "topology.kubernetes.io/zone: zone-b"}, []string{"failCgroupV1", "fsync", "kubeProxyMode", "disableDefaultCNI"}},
+		{"our image on cgroups of version 1", kindconfig.Single, nodeImage{"ours:1", true}, 1, 1, []string{"name: cutover-x", "image: ours:1", "failCgroupV1: false", "unsafe-no-fsync", "leader-elect", "kubeProxyMode: nftables"}, nil},
+		{"a published image on a machine of today", kindconfig.Multi, nodeImage{"kindest/node:v1", false}, 2, 4, []string{"image: kindest/node:v1", "topology.kubernetes.io/zone: zone-b"}, []string{"failCgroupV1", "fsync", "leader-elect", "kubeProxyMode", "disableDefaultCNI"}},
 		{"a user's own", []byte("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnetworking: {kubeProxyMode: iptables}\n"), nodeImage{"ours:1", true}, 2, 1, []string{"kubeProxyMode: iptables"}, []string{"nftables"}},
 	} {
 		text, described, err := render(row.config, "cutover-x", row.image, engine.Facts{Cgroup: row.cgroup})
