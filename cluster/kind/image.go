@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sys/unix"
@@ -42,7 +42,7 @@ func chooseImage(ctx context.Context) (nodeImage, error) {
 		return nodeImage{reference: published, ours: BuiltHere(published)}, err
 	}
 	if err := askRegistry(ctx, published); err != nil {
-		return nodeImage{}, fmt.Errorf("the image of kind's nodes, %s, is not on this machine and cannot be pulled; build one with `make node-image`, which needs no registry, or see to it that the registry can be reached: %w", published, err)
+		return nodeImage{}, fmt.Errorf("the image of kind's nodes, %s, is not on this machine and its registry cannot be asked for it; build one with `make node-image`, which needs no registry, or see to it that the registry can be reached (if only the engine reaches it, by a mirror or a proxy: `docker pull %s`): %w", published, published, err)
 	}
 	return nodeImage{reference: published}, nil
 }
@@ -66,7 +66,7 @@ func askRegistry(ctx context.Context, reference string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachable)
 	defer cancel()
-	_, err = remote.Head(parsed, remote.WithContext(ctx), remote.WithTransport(http.DefaultTransport))
+	_, err = remote.Head(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
 	return err
 }
 

@@ -2,7 +2,6 @@ package kind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
+	kindexec "sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
 )
 
@@ -101,9 +101,8 @@ func untilOrphaned(call func() error) error {
 		_ = unix.Kill(0, unix.SIGKILL) // the group, and this process with it
 	}()
 	err := call()
-	var failed interface{ Output() []byte }
-	if errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s", err, failed.Output())
+	if command := kindexec.RunErrorForError(err); command != nil {
+		err = fmt.Errorf("%w\n%s", err, command.Output)
 	}
 	return err
 }

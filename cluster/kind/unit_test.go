@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,5 +241,34 @@ func TestAwaitSaysWhatWasMissing(t *testing.T) {
 	}
 	if err := await(t.Context(), "it is there", func(context.Context) error { return nil }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAskRegistryTakesSeconds asks where nobody answers.
+func TestAskRegistryTakesSeconds(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() // it accepts, and says nothing
+	began := time.Now()
+	if err := askRegistry(t.Context(), silent.Addr().String()+"/kindest/node:v1"); err == nil || time.Since(began) > 2*reachable {
+		t.Errorf("asked for %v: %v", time.Since(began), err)
+	}
+	if err := askRegistry(t.Context(), "not a name"); err == nil {
+		t.Error("what names no image is there")
+	}
+}
+
+func TestRequireHere(t *testing.T) {
+	own, err := kernel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := requireHere(engine.Facts{Kernel: own}); err != nil {
+		t.Errorf("this machine's engine: %v", err)
+	}
+	if err := requireHere(engine.Facts{Kernel: own + "-linuxkit"}); err == nil || !strings.Contains(err.Error(), "another machine") {
+		t.Errorf("another machine's engine: %v", err)
 	}
 }
