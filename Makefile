@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e kill-test conformance test check clean deps components bench-cluster bench-delay images chaos-mesh-images
+.PHONY: help build e2e kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,6 +65,16 @@ $(CHAOS_DEBIAN): hack/debian-root
 	@rm -rf $@
 	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
 	@touch $@
+
+# Debian's packages are unpacked once for each list of them; all else that the image is
+# made of is compared by its content.
+node-image: build deps bin/kind-node/node bin/kind-node/proxy ## build the image of kind's nodes, where no registry can be reached
+	@bin/cutover cluster node-image --node bin/kind-node/node --proxy bin/kind-node/proxy
+
+bin/kind-node/%: kind-config/node/%.packages hack/debian-root
+	@rm -rf $@
+	@hack/debian-root $$(cat $<) $@
+	@touch $@ # the folder has its time from a package
 
 e2e: components images ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)

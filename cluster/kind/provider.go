@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -102,6 +101,9 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 	if err != nil {
 		return nil, spec{}, err
 	}
+	if err := requireHere(facts); err != nil {
+		return nil, spec{}, err
+	}
 	image, err := chooseImage(ctx)
 	if err != nil {
 		return nil, spec{}, err
@@ -110,7 +112,6 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 	if sp.Docker, err = exec.LookPath("docker"); err != nil {
 		return nil, spec{}, err
 	}
-	sp.Grant = engine.Grant{Full: true}
 	if has, err := engine.HasImage(ctx, image.reference); err != nil {
 		return nil, spec{}, err
 	} else if !has {
@@ -260,11 +261,11 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	if err != nil {
 		return cluster.Facts{}, err
 	}
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
+	release, err := kernel()
+	if err != nil {
 		return cluster.Facts{}, err
 	}
-	return cluster.Facts{Kubernetes: version.GitVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
+	return cluster.Facts{Kubernetes: version.GitVersion, Nodes: c.spec.Nodes, Kernel: release}, nil
 }
 
 // Alive is false once a node of the cluster has ended, by whatever end.
