@@ -63,7 +63,7 @@ chaos-mesh-images: $(CHAOS_DEBIAN) ## unpack what the images of Chaos Mesh need 
 
 $(CHAOS_DEBIAN): hack/debian-root
 	@rm -rf $@
-	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
+	@hack/debian-root base-files iptables ipset iproute2 stress-ng util-linux coreutils dash $@
 	@touch $@
 
 # Debian's packages are unpacked once for each list of them; all else that the image is
