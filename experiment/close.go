@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/history"
@@ -88,6 +89,9 @@ func (r *run) endLoad() {
 // scan records what is left of the run.
 func (r *run) scan(ctx context.Context) {
 	scanners := []safety.Scanner{func(ctx context.Context) ([]string, error) { return residue(ctx, r.client, r.id) }}
+	if len(r.scenario.Dependencies) > 0 {
+		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return dependencies.Residue(ctx, r.id) })
+	}
 	if nodes, reachable := r.Cluster.(nodesReachable); reachable {
 		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, nodes) })
 	}

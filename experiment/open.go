@@ -14,6 +14,8 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/gateway"
+	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
@@ -61,6 +63,9 @@ type run struct {
 	strategy  release.Release
 	tracker   *tracker
 	faults    *injections
+
+	built        map[string]image.Image // by what the scenario calls them
+	dependencies dependencies.Running
 
 	background sync.WaitGroup     // watches and log readers
 	failed     failures           // of those
@@ -177,6 +182,9 @@ func (r *run) plan(ctx context.Context) (history.Plan, error) {
 			"namespace": r.namespace, "image": sc.App.Image,
 		},
 	}
+	for _, d := range sc.Dependencies {
+		plan.Facts["dependency "+d.Name] = d.Image
+	}
 	if p := r.tracker.policy; p != nil {
 		plan.GateEvery, plan.GateFails, plan.GateLimits = sc.Gate.Every, sc.Gate.Fails, p.gate.Limits()
 	}
@@ -205,5 +213,5 @@ func (r *run) preflight() string {
 			return "nobody can inject a fault here: " + err.Error()
 		}
 	}
-	return ""
+	return r.dependenciesNeed()
 }

@@ -74,6 +74,16 @@ type Phase struct {
 	Name string `json:"name"` // preflight, baseline, load, steady-state, drill, release, recovery, heal
 }
 
+// Dependency is one that runs beside the cluster and is ready.
+type Dependency struct {
+	Name    string         `json:"name"`
+	Image   string         `json:"image"`  // as the scenario calls it
+	Digest  string         `json:"digest"` // of what ran
+	Address string         `json:"address"`
+	Ports   map[string]int `json:"ports,omitempty"`
+	TookMs  float64        `json:"tookMs"` // to be ready
+}
+
 // SteadyState is the verdict on the baseline before anything was touched.
 type SteadyState struct {
 	From     Micros `json:"fromUs"`
@@ -238,6 +248,7 @@ type RunEnded struct {
 
 func (Plan) EventType() string          { return "plan" }
 func (Phase) EventType() string         { return "phase" }
+func (Dependency) EventType() string    { return "dependency" }
 func (SteadyState) EventType() string   { return "steady-state" }
 func (Drill) EventType() string         { return "drill" }
 func (ReleaseBegan) EventType() string  { return "release-began" }

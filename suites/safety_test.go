@@ -21,7 +21,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
@@ -41,13 +43,13 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 		asked  = 400 * time.Millisecond
 		healed = 100 * time.Millisecond // a round trip below this is one without the fault
 	)
-	var detached *embedded.Cluster
+	var detached provider.Cluster
 
 	BeforeAll(func(ctx SpecContext) {
 		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", name)
 		DeferCleanup(func(ctx SpecContext) { cutover(ctx, "cluster", "down", "--name", name) }, NodeTimeout(time.Minute))
 		var err error
-		detached, err = embedded.Attach(name)
+		detached, err = attach(ctx, name)
 		Expect(err).NotTo(HaveOccurred())
 	}, NodeTimeout(2*time.Minute))
 
@@ -76,7 +78,7 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 		healsInTime(ctx, address, applied)
 		cutover(ctx, "clean")
 		// Another clean-up on this machine may have been faster, and be at it still.
-		Eventually(func() []string { return append(ledgersOf(name), leftInCluster(ctx, name)...) }).WithTimeout(cleanWithin).Should(BeEmpty())
+		Eventually(func() []string { return append(ledgersOf(name), leftInCluster(ctx, embeddedGround{}, name)...) }).WithTimeout(cleanWithin).Should(BeEmpty())
 	}, SpecTimeout(3*time.Minute))
 
 	for what, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
@@ -94,7 +96,7 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 	}
 })
 
-func clientOf(c *embedded.Cluster) client.WithWatch {
+func clientOf(c cluster.Cluster) client.WithWatch {
 	GinkgoHelper()
 	made, err := experiment.NewClient(c.REST())
 	Expect(err).NotTo(HaveOccurred())
@@ -103,15 +105,15 @@ func clientOf(c *embedded.Cluster) client.WithWatch {
 
 // platformOf installs what runs need, if it is not there, and returns the image of
 // the agent.
-func platformOf(ctx SpecContext, c *embedded.Cluster) string {
+func platformOf(ctx SpecContext, c provider.Cluster) string {
 	GinkgoHelper()
-	installed, err := experiment.Install(ctx, c, c.Programs(), binary)
+	installed, err := experiment.Install(ctx, c, binary)
 	Expect(err).NotTo(HaveOccurred())
 	return installed.Image
 }
 
 // roundTrip is how long a connection to the address takes; a second if it fails.
-func roundTrip(ctx context.Context, c *embedded.Cluster, address string) time.Duration {
+func roundTrip(ctx context.Context, c cluster.Cluster, address string) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	began := time.Now()
@@ -125,13 +127,13 @@ func roundTrip(ctx context.Context, c *embedded.Cluster, address string) time.Du
 
 // startFaultedRun runs a scenario that does not react to its fault and returns in
 // the middle of it.
-func startFaultedRun(ctx SpecContext, cluster string, lasts, delay time.Duration) (*exec.Cmd, time.Time) {
+func startFaultedRun(ctx SpecContext, name string, lasts, delay time.Duration) (*exec.Cmd, time.Time) {
 	GinkgoHelper()
 	path := filepath.Join(GinkgoT().TempDir(), "faulted.yaml")
 	root, err := filepath.Abs("..")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.WriteFile(path, fmt.Appendf(nil, faultedScenario, root, lasts, delay), 0o600)).To(Succeed())
-	command := exec.CommandContext(ctx, binary, "run", path, "--name", cluster, "--out", filepath.Join(GinkgoT().TempDir(), "record"))
+	command := exec.CommandContext(ctx, binary, "run", path, "--name", name, "--out", filepath.Join(GinkgoT().TempDir(), "record"))
 	out, err := command.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	command.Stderr = GinkgoWriter
@@ -203,7 +205,7 @@ func candidateAddress(ctx SpecContext, c client.Client) string {
 
 // injectDelay delays a pod of our own, and returns its address, when the API took
 // the fault, and how to undo it.
-func injectDelay(ctx SpecContext, c *embedded.Cluster, api client.WithWatch, lasts, delay time.Duration) (address string, applied time.Time, heal safety.Undo) {
+func injectDelay(ctx SpecContext, c provider.Cluster, api client.WithWatch, lasts, delay time.Duration) (address string, applied time.Time, heal safety.Undo) {
 	GinkgoHelper()
 	run := "kill" + strconv.FormatInt(time.Now().UnixNano()%1e6, 10)
 	namespace := "cutover-" + run
@@ -244,7 +246,7 @@ func injectDelay(ctx SpecContext, c *embedded.Cluster, api client.WithWatch, las
 }
 
 // agentStory is what the agents' pods are like and what they last said.
-func agentStory(ctx SpecContext, c *embedded.Cluster) string {
+func agentStory(ctx SpecContext, c cluster.Cluster) string {
 	set, err := kubernetes.NewForConfig(c.REST())
 	if err != nil {
 		return err.Error()
@@ -266,9 +268,9 @@ func agentStory(ctx SpecContext, c *embedded.Cluster) string {
 }
 
 // agentOf finds the process of the cluster's agent: a descendant of its sandbox.
-func agentOf(cluster string) int {
+func agentOf(name string) int {
 	GinkgoHelper()
-	sandbox := pidOf(cluster, "sandbox")
+	sandbox := pidOf(name, "sandbox")
 	namespace, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", sandbox))
 	Expect(err).NotTo(HaveOccurred())
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")

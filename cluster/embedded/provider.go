@@ -30,7 +30,7 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
-	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/cluster/imagestore"
 )
 
 // Provider is the name of this provider in records and on the command line.
@@ -474,40 +474,8 @@ func asRoot(img v1.Image) (v1.Image, error) {
 }
 
 func (c *Cluster) loadInto(ctx context.Context, n node, reference string, img v1.Image) error {
-	if err := importImage(ctx, c.programs, c.state.node(n).containerd(), reference, img); err != nil {
+	if err := imagestore.Import(ctx, c.programs, c.state.node(n).containerd(), reference, img); err != nil {
 		return fmt.Errorf("%s of cluster %s: %w", n.name(), c.Name(), err)
-	}
-	return nil
-}
-
-// importTries are how often an image is handed over: a containerd that ended in the
-// middle of it is started again within a second.
-const importTries = 3
-
-// importImage hands an image to the containerd behind the socket.
-func importImage(ctx context.Context, programs components.Programs, socket, reference string, img v1.Image) error {
-	var err error
-	for range importTries {
-		if err = importOnce(ctx, programs, socket, reference, img); err == nil || ctx.Err() != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
-	return err
-}
-
-func importOnce(ctx context.Context, programs components.Programs, socket, reference string, img v1.Image) error {
-	read, write := io.Pipe()
-	defer read.Close()
-	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
-	importer := exec.CommandContext(ctx, programs.Path("ctr"), "--address", socket, "--namespace", "k8s.io",
-		"images", "import", "--no-unpack=false", "-")
-	importer.Stdin = read
-	if output, err := importer.CombinedOutput(); err != nil {
-		return fmt.Errorf("load image %s: %w\n%s", reference, err, output)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,19 +11,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/cluster/imagestore"
 )
 
 // imageStore is a folder with what containerd keeps of the images that every
@@ -107,29 +103,18 @@ func (s imageStore) references() ([]string, error) {
 }
 
 func fillStore(ctx context.Context, store imageStore, programs components.Programs) error {
-	// containerd is to end with this process, and its parent is a thread.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	// A socket's path must be short, which the cache's need not be.
-	work, err := os.MkdirTemp("", "cutover-store-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }() // in the system's own folder for such things
-	socket := filepath.Join(work, "containerd.sock")
-	stop, err := startStore(store, programs, work, socket)
-	if err != nil {
-		return err
-	}
+	var images []imagestore.Image
 	var references []string
-	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
-		_, missing := os.Stat(socket)
-		return missing == nil, nil
-	})
-	if err == nil {
-		references, err = importAll(ctx, programs, socket)
+	for _, wanted := range storeImages {
+		img, err := image.FromBinary(ctx, wanted.program, programs.Path(wanted.program), nil)
+		if err != nil {
+			return err
+		}
+		reference := cmp.Or(wanted.reference, img.Ref)
+		images = append(images, imagestore.Image{Reference: reference, Image: img.Image})
+		references = append(references, reference)
 	}
-	if err := errors.Join(err, stop()); err != nil {
+	if err := imagestore.Fill(ctx, programs, store.root(), images); err != nil {
 		return err
 	}
 	data, err := json.Marshal(references)
@@ -137,70 +122,6 @@ func fillStore(ctx context.Context, store imageStore, programs components.Progra
 		return err
 	}
 	return os.WriteFile(store.index(), data, 0o600)
-}
-
-// startStore starts a containerd that has the store as its root and the mounts that
-// unpacking takes for itself. stop lets it write what it has and waits for its end.
-func startStore(store imageStore, programs components.Programs, work, socket string) (stop func() error, err error) {
-	conf := filepath.Join(work, "containerd.toml")
-	text := fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.cri.v1.images\", \"io.containerd.cri.v1.runtime\", \"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n[grpc]\n  address = %q\n",
-		store.root(), filepath.Join(work, "state"), socket)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	log, err := os.Create(filepath.Join(work, "log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	daemon := exec.Command(programs.Path("containerd"), "--config", conf, "--log-level", "warn") //nolint:noctx // stop ends it, gently
-	daemon.Stdout, daemon.Stderr = log, log
-	daemon.SysProcAttr = ownMounts()
-	if err := daemon.Start(); err != nil {
-		return nil, err
-	}
-	return func() error {
-		if err := daemon.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		if err := daemon.Wait(); err != nil {
-			said, _ := os.ReadFile(filepath.Join(work, "log"))
-			return fmt.Errorf("containerd: %w\n%s", err, said)
-		}
-		return nil
-	}, nil
-}
-
-// ownMounts starts a program that may mount and whose mounts nobody else sees. An
-// ordinary user may where he is root: in a user namespace of his own.
-func ownMounts() *syscall.SysProcAttr {
-	if os.Geteuid() == 0 {
-		return &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	}
-	return &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
-		Pdeathsig:   syscall.SIGKILL,
-	}
-}
-
-func importAll(ctx context.Context, programs components.Programs, socket string) ([]string, error) {
-	var references []string
-	for _, wanted := range storeImages {
-		img, err := image.FromBinary(ctx, wanted.program, programs.Path(wanted.program), nil)
-		if err != nil {
-			return nil, err
-		}
-		if wanted.reference == "" {
-			wanted.reference = img.Ref
-		}
-		if err := importImage(ctx, programs, socket, wanted.reference, img.Image); err != nil {
-			return nil, err
-		}
-		references = append(references, wanted.reference)
-	}
-	return references, nil
 }
 
 // linkInto gives a new cluster the store's images. Nobody writes to a file of an

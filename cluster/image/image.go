@@ -55,7 +55,7 @@ func Build(ctx context.Context, ref string, opts Options) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("image %s: %w", ref, err)
 	}
-	return named(name, img)
+	return Named(name, img)
 }
 
 // WriteArchive writes the image as `docker save` would, under the given reference.
@@ -151,8 +151,8 @@ func (b builder) workFolder() (dir string, remove func(), err error) {
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// named gives the image a reference that no other content can have.
-func named(name string, img v1.Image) (Image, error) {
+// Named gives the image a reference that no other content can have.
+func Named(name string, img v1.Image) (Image, error) {
 	digest, err := img.Digest()
 	if err != nil {
 		return Image{}, fmt.Errorf("computing the digest of image %s: %w", name, err)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,6 +21,9 @@ type Packing struct {
 	// Roots are folders that become layers, the lowest first: a file in a later one
 	// takes the place of the same path in an earlier one.
 	Roots []string
+	// Programs are single executable files on this machine, by their paths in the
+	// image. They belong to root and are the last layer.
+	Programs map[string]string
 	// Owner owns every file, if given; else files keep the owners they have here.
 	Owner *Owner
 
@@ -44,9 +49,9 @@ type Packed struct {
 	LeftOut []string
 }
 
-// Pack makes an image of folders. Its digest is a function of their content, owners
-// and modes alone. Files are read each time a layer is: the folders must outlive the
-// image and stay as they are.
+// Pack makes an image of folders and programs. Its digest is a function of their
+// content, owners and modes alone. Files are read each time a layer is: the folders
+// must outlive the image and stay as they are.
 func Pack(p Packing) (Packed, error) {
 	if p.Arch == "" {
 		p.Arch = runtime.GOARCH
@@ -69,8 +74,24 @@ func Pack(p Packing) (Packed, error) {
 		packed.Entries += held.entries
 		packed.LeftOut = append(packed.LeftOut, held.left...)
 	}
+	if len(p.Programs) > 0 {
+		layer, err := newLayer(p.programs())
+		if err != nil {
+			return Packed{}, fmt.Errorf("packing programs: %w", err)
+		}
+		layers = append(layers, layer)
+		packed.Entries += len(p.Programs)
+	}
 	packed.Image, err = scratch(p.Arch, config, layers...)
 	return packed, err
+}
+
+func (p Packing) programs() []file {
+	files := make([]file, 0, len(p.Programs))
+	for _, inside := range slices.Sorted(maps.Keys(p.Programs)) {
+		files = append(files, file{path: path.Clean("/" + inside), mode: 0o755, source: p.Programs[inside]})
+	}
+	return files
 }
 
 func treeLayer(t tree) (l *layer, held treeSummary, err error) {
@@ -94,7 +115,7 @@ var (
 
 func (p Packing) config() (v1.Config, error) {
 	switch {
-	case len(p.Roots) == 0:
+	case len(p.Roots)+len(p.Programs) == 0:
 		return v1.Config{}, errors.New("no root: name the folder that is to be / in the image")
 	case len(p.Entrypoint)+len(p.Cmd) == 0:
 		return v1.Config{}, errors.New("nothing to run: name a program by entrypoint, and its arguments by cmd")

@@ -70,6 +70,14 @@ func (p Packing) checkELF(program string, file io.ReaderAt) error {
 // open opens a path of the image, following links as the kernel will there: one that
 // begins with / starts again at the image's root.
 func (p Packing) open(name string) (*os.File, fs.FileInfo, error) {
+	if source, single := p.Programs[name]; single {
+		file, err := os.Open(source)
+		if err != nil {
+			return nil, nil, err
+		}
+		info, err := file.Stat()
+		return file, info, err
+	}
 	at, rest := "/", name
 	for links := 0; ; {
 		next, remaining, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")

@@ -40,7 +40,7 @@ func FromBinary(ctx context.Context, name, path string, files map[string][]byte,
 	if err != nil {
 		return Image{}, fmt.Errorf("making image %s: %w", name, err)
 	}
-	return named(name, img)
+	return Named(name, img)
 }
 
 func programPath(name string) string { return "/app/" + name }

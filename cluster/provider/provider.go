@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
@@ -41,13 +42,20 @@ type Cluster interface {
 	// Programs are those that were built for clusters of its sort, the gateway's
 	// among them.
 	Programs() components.Programs
+	// ChaosMesh says where Chaos Mesh comes from if clusters of its sort have it.
+	ChaosMesh() (from chaosmesh.Source, wanted bool, err error)
 }
 
 // Options of a new cluster.
 type Options struct {
 	Name  string // "" for a name that nobody has
 	Nodes int
-	Owned bool      // it ends with this process, however that ends
+	// Config is a configuration of kind for a cluster of that sort; nil for the
+	// one with so many nodes.
+	Config []byte
+	// Owned clusters end when they are closed. If this process ends before, they end
+	// with it or are removed by the next clean-up.
+	Owned bool
 	Out   io.Writer // is told of what takes long
 	// Executable is the cutover program, where this program is another one.
 	Executable string
@@ -67,7 +75,7 @@ type Info struct {
 }
 
 // All are the providers that there are.
-func All() []Provider { return []Provider{embeddedProvider{}} }
+func All() []Provider { return []Provider{embeddedProvider{}, kindProvider{}} }
 
 // names lists them for messages.
 func names() string {

@@ -25,6 +25,7 @@ func clusterCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into clusters"}
 	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents())
 	c.AddCommand(inner("janitor FOLDER", embedded.RunJanitor), inner("sandbox FOLDER", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
+	c.AddCommand(kindCommands()...)
 	c.AddCommand(inner("remove FOLDER", embedded.RunRemove), inner("trial FOLDER", embedded.RunTrial))
 	c.AddCommand(&cobra.Command{Use: "mapped COMMAND FOLDER", Hidden: true, Args: cobra.ExactArgs(2), RunE: func(_ *cobra.Command, args []string) error {
 		return embedded.RunMapped(args)

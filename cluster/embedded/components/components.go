@@ -39,6 +39,7 @@ type component struct {
 	ldflags  string
 	cgo      bool
 	links    []string // other names of the program, which acts by the name it is started under
+	archives []archive
 }
 
 // Set names the components that a sort of cluster is made of.
@@ -47,8 +48,18 @@ type Set []string
 // Embedded is what an embedded cluster runs.
 var Embedded = Set{"kube", "containerd", "runc", "runc-rootless", "cni", "pause", "coredns", "traefik"}
 
-// Kind is what a kind cluster runs whose node image is built here.
-var Kind = Set{"kube", "containerd", "runc", "cni", "pause", "coredns", "traefik"}
+// KindNode is what the nodes of a kind cluster run whose image is built here, with
+// the images that they have from the start.
+var KindNode = Set{"kube", "containerd", "runc", "cni", "pause", "kind-network", "coredns", "traefik"}
+
+// Gateway is what runs install in every cluster.
+var Gateway = Set{"traefik"}
+
+// ChaosMesh is Chaos Mesh, and what its daemon calls.
+var ChaosMesh = Set{"chaos-controller-manager", "chaos-daemon", "chaos-tools"}
+
+// Kind is all of a kind cluster for which nothing is pulled.
+var Kind = slices.Concat(KindNode, ChaosMesh)
 
 // all are the components that there are.
 var all = []component{
@@ -70,8 +81,14 @@ var all = []component{
 		"github.com/containernetworking/plugins/plugins/ipam/host-local",
 		"github.com/containernetworking/plugins/plugins/meta/portmap"}},
 	{name: "pause", packages: []string{"."}},
+	{name: "kind-network", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
 	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
+	{name: "chaos-controller-manager", packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-controller-manager"},
+		archives: []archive{{"chaos-mesh-chart.tgz", "github.com/chaos-mesh/chaos-mesh", "helm"}}},
+	// Its faults of time and of block devices are written in C.
+	{name: "chaos-daemon", cgo: true, packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-daemon"}},
+	{name: "chaos-tools", packages: []string{"."}},
 }
 
 // components are those of the set, in its order.
@@ -229,6 +246,9 @@ func (c component) programs() []string {
 		}
 		names = append(names, filepath.Base(p))
 	}
+	for _, a := range c.archives {
+		names = append(names, a.name)
+	}
 	return append(names, c.links...)
 }
 
@@ -236,7 +256,7 @@ func (c component) programs() []string {
 // the platform, and the flags.
 func (c component) key(goVersion string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links)
+	fmt.Fprintln(sum, goVersion, runtime.GOOS, runtime.GOARCH, c.packages, c.tags, c.ldflags, c.cgo, c.links, c.archives)
 	err := c.eachFile(func(name string, data []byte) error {
 		fmt.Fprintln(sum, name, len(data))
 		_, err := sum.Write(data)
@@ -304,6 +324,11 @@ func (c component) build(ctx context.Context, target, label string, out io.Write
 	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
 	if err := runWithProgress(build, label, out); err != nil {
 		return fmt.Errorf("component %s could not be built: %w", c.name, err)
+	}
+	for _, a := range c.archives {
+		if err := a.write(ctx, source, target); err != nil {
+			return fmt.Errorf("component %s: packing %s: %w", c.name, a.name, err)
+		}
 	}
 	for _, link := range c.links {
 		if err := os.Symlink(c.name, filepath.Join(target, link)); err != nil {
