@@ -63,7 +63,7 @@ chaos-mesh-images: $(CHAOS_DEBIAN) ## unpack what the images of Chaos Mesh need 
 
 $(CHAOS_DEBIAN): hack/debian-root
 	@rm -rf $@
-	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
+	@hack/debian-root base-files iptables ipset iproute2 stress-ng util-linux coreutils dash $@
 	@touch $@
 
 e2e: components images ## release real applications on a real cluster and judge them
