@@ -18,9 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/gateway"
 	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
@@ -31,19 +32,12 @@ type Platform struct {
 	Image   string         // of the agent; the drill's pod runs it too
 }
 
-// Programs finds built programs, such as the gateway.
-type Programs interface{ Path(program string) string }
-
-// Install puts the gateway and the node agent into a cluster and returns when both
-// are ready. What is there already is left as it is; Chaos Mesh, if it is to be
-// there, must be already. executable is the cutover
-// program itself, which the agent's image is made of, with the libraries it needs.
-func Install(ctx context.Context, c cluster.Cluster, programs Programs, executable string) (Platform, error) {
+// Install puts the gateway, Chaos Mesh where the cluster is of a sort that has it, and
+// the node agent into a cluster, and returns when all are ready. What is there already
+// is left as it is. executable is the cutover program itself, which the agent's image
+// is made of, with the libraries it needs.
+func Install(ctx context.Context, c provider.Cluster, executable string) (Platform, error) {
 	client, err := NewClient(c.REST())
-	if err != nil {
-		return Platform{}, err
-	}
-	facts, err := c.Facts(ctx)
 	if err != nil {
 		return Platform{}, err
 	}
@@ -51,35 +45,51 @@ func Install(ctx context.Context, c cluster.Cluster, programs Programs, executab
 	if err != nil {
 		return Platform{}, err
 	}
-	traefik, err := image.FromBinary(ctx, "traefik", programs.Path("traefik"), nil)
-	if err != nil {
-		return Platform{}, err
-	}
 	ctx, stop := whileAlive(ctx, c)
 	defer stop()
-	serving, err := survey(ctx, client, c)
-	if err != nil {
-		return Platform{}, err
-	}
-	serving.Agent = true // from here on, or there is an error
+	platform := Platform{Image: agentImage.Ref}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {
+	group.Go(func() error { return installGateway(ctx, c, client) })
+	group.Go(func() error { return c.LoadImage(ctx, agentImage.Ref, agentImage.Image) })
+	group.Go(func() (err error) {
+		if err := installChaosMesh(ctx, c); err != nil {
 			return err
 		}
-		if err := gateway.Install(ctx, client, traefik.Ref, facts.OnlyRoot); err != nil {
+		if platform.Serving, err = survey(ctx, client, c); err != nil {
 			return err
 		}
-		_, _, _, err := gateway.Endpoint(ctx, client)
+		platform.Serving.Agent = true // from here on, or there is an error
+		// Its pods wait for their image.
+		return installAgent(ctx, client, agentImage.Ref, platform.Serving.AgentGroup())
+	})
+	return platform, group.Wait()
+}
+
+func installGateway(ctx context.Context, c provider.Cluster, client client.Client) error {
+	traefik, err := image.FromBinary(ctx, "traefik", c.Programs().Path("traefik"), nil)
+	if err != nil {
 		return err
-	})
-	group.Go(func() error {
-		if err := c.LoadImage(ctx, agentImage.Ref, agentImage.Image); err != nil {
-			return err
-		}
-		return installAgent(ctx, client, agentImage.Ref, serving.AgentGroup())
-	})
-	return Platform{Serving: serving, Image: agentImage.Ref}, group.Wait()
+	}
+	facts, err := c.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {
+		return err
+	}
+	if err := gateway.Install(ctx, client, traefik.Ref, facts.OnlyRoot); err != nil {
+		return err
+	}
+	_, _, _, err = gateway.Endpoint(ctx, client)
+	return err
+}
+
+func installChaosMesh(ctx context.Context, c provider.Cluster) error {
+	source, wanted, err := c.ChaosMesh()
+	if err != nil || !wanted {
+		return err
+	}
+	return chaosmesh.Install(ctx, c, source, chaosmesh.Options{})
 }
 
 // installAgent has the agent serve the one API group that it is to serve.

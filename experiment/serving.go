@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
@@ -19,28 +19,12 @@ import (
 // survey finds what a cluster has, beside our agent, to serve faults with. Chaos Mesh
 // must have been installed before.
 func survey(ctx context.Context, c client.Client, on cluster.Cluster) (faults.Serving, error) {
-	meshed, err := hasChaosMesh(ctx, c)
-	if err != nil || !meshed {
+	version, err := chaosmesh.Installed(ctx, c)
+	if err != nil || version == "" {
 		return faults.Serving{}, err
 	}
 	lacks, err := noNetem(ctx, on)
 	return faults.Serving{ChaosMesh: true, NoNetem: lacks}, err
-}
-
-// hasChaosMesh goes by the labels of Chaos Mesh's own chart.
-func hasChaosMesh(ctx context.Context, c client.Client) (bool, error) {
-	var controllers appsv1.DeploymentList
-	err := c.List(ctx, &controllers, client.MatchingLabels{"app.kubernetes.io/name": "chaos-mesh", "app.kubernetes.io/component": "controller-manager"})
-	if err != nil {
-		return false, fmt.Errorf("look for Chaos Mesh: %w", err)
-	}
-	for _, controller := range controllers.Items {
-		if controller.Status.AvailableReplicas == 0 {
-			return false, fmt.Errorf("Chaos Mesh is installed in namespace %s and does not run, so nobody may serve its objects: see to %s, or uninstall it",
-				controller.Namespace, controller.Name)
-		}
-	}
-	return len(controllers.Items) > 0, nil
 }
 
 // noNetem says on which nodes the kernel's netem cannot be used, and why; "" if it

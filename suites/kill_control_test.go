@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/faults"
 )
 
@@ -29,7 +28,7 @@ func (t *killTest) findPlanted(ctx SpecContext) {
 	Expect(left(ctx, planted)).To(BeEmpty())
 
 	name := t.detachedCluster(ctx)
-	c, err := embedded.Attach(name)
+	c, err := attach(ctx, name)
 	Expect(err).NotTo(HaveOccurred())
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: planted, Labels: map[string]string{faults.RunLabel: planted}}}
 	Expect(clientOf(c).Create(ctx, namespace)).To(Succeed())

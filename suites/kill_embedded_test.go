@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/cluster"
-	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
@@ -244,7 +244,7 @@ func left(ctx SpecContext, name string) []string {
 
 // leftInCluster lists what runs have left in a living cluster.
 func leftInCluster(ctx SpecContext, name string) []string {
-	c, err := embedded.Attach(name)
+	c, err := attach(ctx, name)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -299,7 +299,7 @@ func (t *killTest) takeDown(ctx SpecContext) {
 // Ready, the agent is there, and a new pod starts.
 func awaitUsable(ctx SpecContext, name, victim string) {
 	GinkgoHelper()
-	c, err := embedded.Attach(name)
+	c, err := attach(ctx, name)
 	Expect(err).NotTo(HaveOccurred())
 	api := clientOf(c)
 	grace := client.GracePeriodSeconds(0)
@@ -350,7 +350,7 @@ func unusable(ctx context.Context, api client.Client, pod *corev1.Pod) []string 
 // ended its faults, which they must by themselves.
 func awaitFaultsOver(ctx SpecContext, run *killedRun) {
 	GinkgoHelper()
-	c, err := embedded.Attach(run.cluster)
+	c, err := attach(ctx, run.cluster)
 	Expect(err).NotTo(HaveOccurred())
 	api := clientOf(c)
 	// One that was created, but not served yet, begins after the kill.
@@ -365,7 +365,7 @@ func awaitFaultsOver(ctx SpecContext, run *killedRun) {
 }
 
 // sufferingPods lists the faults that are not over, and the pods that are slow.
-func sufferingPods(ctx SpecContext, c *embedded.Cluster, api client.Client) []string {
+func sufferingPods(ctx SpecContext, c provider.Cluster, api client.Client) []string {
 	var found []string
 	var delays chaosv1alpha1.NetworkChaosList
 	if err := api.List(ctx, &delays); err != nil {

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
@@ -41,13 +42,13 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 		asked  = 400 * time.Millisecond
 		healed = 100 * time.Millisecond // a round trip below this is one without the fault
 	)
-	var detached *embedded.Cluster
+	var detached provider.Cluster
 
 	BeforeAll(func(ctx SpecContext) {
 		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", name)
 		DeferCleanup(func(ctx SpecContext) { cutover(ctx, "cluster", "down", "--name", name) }, NodeTimeout(time.Minute))
 		var err error
-		detached, err = embedded.Attach(name)
+		detached, err = attach(ctx, name)
 		Expect(err).NotTo(HaveOccurred())
 	}, NodeTimeout(2*time.Minute))
 
@@ -94,7 +95,7 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 	}
 })
 
-func clientOf(c *embedded.Cluster) client.WithWatch {
+func clientOf(c provider.Cluster) client.WithWatch {
 	GinkgoHelper()
 	made, err := experiment.NewClient(c.REST())
 	Expect(err).NotTo(HaveOccurred())
@@ -103,15 +104,15 @@ func clientOf(c *embedded.Cluster) client.WithWatch {
 
 // platformOf installs what runs need, if it is not there, and returns the image of
 // the agent.
-func platformOf(ctx SpecContext, c *embedded.Cluster) string {
+func platformOf(ctx SpecContext, c provider.Cluster) string {
 	GinkgoHelper()
-	installed, err := experiment.Install(ctx, c, c.Programs(), binary)
+	installed, err := experiment.Install(ctx, c, binary)
 	Expect(err).NotTo(HaveOccurred())
 	return installed.Image
 }
 
 // roundTrip is how long a connection to the address takes; a second if it fails.
-func roundTrip(ctx context.Context, c *embedded.Cluster, address string) time.Duration {
+func roundTrip(ctx context.Context, c provider.Cluster, address string) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	began := time.Now()
@@ -203,7 +204,7 @@ func candidateAddress(ctx SpecContext, c client.Client) string {
 
 // injectDelay delays a pod of our own, and returns its address, when the API took
 // the fault, and how to undo it.
-func injectDelay(ctx SpecContext, c *embedded.Cluster, api client.WithWatch, lasts, delay time.Duration) (address string, applied time.Time, heal safety.Undo) {
+func injectDelay(ctx SpecContext, c provider.Cluster, api client.WithWatch, lasts, delay time.Duration) (address string, applied time.Time, heal safety.Undo) {
 	GinkgoHelper()
 	run := "kill" + strconv.FormatInt(time.Now().UnixNano()%1e6, 10)
 	namespace := "cutover-" + run
@@ -244,7 +245,7 @@ func injectDelay(ctx SpecContext, c *embedded.Cluster, api client.WithWatch, las
 }
 
 // agentStory is what the agents' pods are like and what they last said.
-func agentStory(ctx SpecContext, c *embedded.Cluster) string {
+func agentStory(ctx SpecContext, c provider.Cluster) string {
 	set, err := kubernetes.NewForConfig(c.REST())
 	if err != nil {
 		return err.Error()

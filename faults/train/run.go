@@ -30,8 +30,13 @@ func Run(ctx context.Context, plan Plan) ([]Result, error) {
 		if !near {
 			continue
 		}
+		conn, err := listen(ctx) // here: a socket is of the network of the thread that opens it
+		if err != nil {
+			failures[i] = err
+			continue
+		}
 		running.Go(func() {
-			result, err := send(ctx, plan, pod)
+			result, err := send(ctx, conn, plan, pod)
 			failures[i] = err
 			mu.Lock()
 			defer mu.Unlock()
@@ -71,11 +76,8 @@ type train struct {
 	last   time.Time // when something came back
 }
 
-func send(ctx context.Context, plan Plan, pod netip.Addr) (Result, error) {
-	conn, err := listen(ctx)
-	if err != nil {
-		return Result{Pod: pod}, err
-	}
+// send makes the train to one pod, and closes the socket.
+func send(ctx context.Context, conn *net.IPConn, plan Plan, pod netip.Addr) (Result, error) {
 	defer conn.Close()
 	t := &train{plan: plan, pod: pod, conn: conn, back: make([]bool, plan.Count), result: Result{Pod: pod}}
 	if _, err := rand.Read(t.echo.mark[:]); err != nil {
@@ -88,7 +90,7 @@ func send(ctx context.Context, plan Plan, pod netip.Addr) (Result, error) {
 	}()
 	t.began = time.Now()
 	t.last = t.began
-	err = t.depart(ctx)
+	err := t.depart(ctx)
 	t.await(ctx)
 	conn.Close()
 	<-receiving
