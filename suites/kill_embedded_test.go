@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,54 +14,84 @@ import (
 	"strings"
 	"time"
 
-	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/cutover-dev/cutover/cluster"
-	"github.com/cutover-dev/cutover/cluster/provider"
-	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
-// What the kill test knows of the embedded provider: where its processes are, and
-// what must be gone. Other clusters may live on the machine, so everything is told
-// by the cluster's name.
+// embeddedGround is what the kill test knows of the embedded provider: where its
+// processes are, and what must be gone.
+type embeddedGround struct{}
+
+var _ killGround = embeddedGround{}
 
 const (
-	victimCLI        = "CLI"
-	victimAgent      = "agent"
-	victimSandbox    = "sandbox"
-	victimJanitor    = "janitor"
-	victimContainerd = "containerd"
+	victimSandbox = "sandbox"
+	victimJanitor = "janitor"
 )
 
-var victims = []string{victimCLI, victimAgent, victimSandbox, victimJanitor, victimContainerd}
+// The kernel ends the processes at once. The janitor then waits up to 5 s for
+// cgroups that are busy, and removes the images and containers of the cluster.
+const sweptWithin = 10 * time.Second
+
+func (embeddedGround) victims() []victim {
+	both := []string{owned, detached}
+	return []victim{{victimCLI, both}, {victimAgent, both}, {victimSandbox, both}, {victimJanitor, both}, {victimContainerd, both}}
+}
+
+func (embeddedGround) find(_ context.Context, victim, cluster string) *prey {
+	if pid := findVictim(victim, cluster); pid != 0 {
+		return preyOf(pid)
+	}
+	return nil
+}
+
+func (embeddedGround) see(_ context.Context, cluster string) sighting {
+	return sighting{processes: processesOf(cluster)}
+}
+
+func (embeddedGround) fate(victim, mode string, seen sighting) fate {
+	switch {
+	case victim == victimCLI && mode == owned && hasJanitor(seen.processes):
+		return fate{alone: everything, within: sweptWithin, fromKill: true}
+	case victim == victimCLI: // nobody is there to sweep
+		return fate{alone: nothing}
+	case victim == victimAgent || victim == victimContainerd:
+		return fate{alone: everything, within: confirmedWithin}
+	case victim == victimJanitor && mode == detached:
+		return fate{breaks: true, alone: whatRuns, within: lostWithin, fromKill: true}
+	}
+	return fate{breaks: true, alone: everything, within: lostWithin, fromKill: true}
+}
+
+func (embeddedGround) alive(_ context.Context, cluster string) bool { return alive(cluster) }
+
+func (embeddedGround) left(_ context.Context, cluster string, seen sighting, of part) []string {
+	switch of {
+	case whatRuns:
+		return leftOfCluster(cluster, seen.processes, withoutJanitor)
+	case everything:
+		return leftOfCluster(cluster, seen.processes, allOfCluster)
+	}
+	return nil
+}
+
+func (embeddedGround) leftInside(ctx context.Context, cluster string) []string {
+	return leftInNetwork(ctx, findVictim(victimSandbox, cluster))
+}
+
+func (embeddedGround) restarts(victim string) string {
+	if victim == victimAgent {
+		return agent.Namespace
+	}
+	return ""
+}
+
+func (embeddedGround) slower() time.Duration { return 1 }
 
 // folderOf is where a cluster's state is.
 func folderOf(name string) string { return filepath.Join(stateFolder(), "clusters", name) }
-
-func ledgerFolder() string { return filepath.Join(stateFolder(), "ledgers") }
-
-func stateFolder() string {
-	GinkgoHelper()
-	dir, err := cluster.StateDir()
-	Expect(err).NotTo(HaveOccurred())
-	return dir
-}
-
-// killCluster is the detached cluster of this kill test; others may be under way.
-var killCluster = "kill-" + strconv.Itoa(os.Getpid())
-
-// clusterProcess is a process of a cluster, as the host sees it.
-type clusterProcess struct {
-	pid       int
-	arguments []string
-	network   string // "net:[4026531840]"
-}
 
 // processesOf lists the processes of a cluster: all in its cgroups, and those that
 // are started with its name.
@@ -70,27 +99,10 @@ func processesOf(name string) []clusterProcess {
 	if name == "" {
 		return nil
 	}
-	var found []clusterProcess
-	paths, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range paths {
-		command, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if err != nil || len(command) == 0 {
-			continue // it ended, or is the kernel's
-		}
-		arguments := strings.Split(strings.TrimSuffix(string(command), "\x00"), "\x00")
+	return processesThat(func(arguments []string, groups []byte) bool {
 		keeper := len(arguments) == 4 && arguments[1] == "cluster" && arguments[3] == folderOf(name)
-		groups, err := os.ReadFile(filepath.Join(dir, "cgroup"))
-		if err != nil || !keeper && !inCgroup(groups, name) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			continue
-		}
-		network, _ := os.Readlink(filepath.Join(dir, "ns", "net"))
-		found = append(found, clusterProcess{pid, arguments, network})
-	}
-	return found
+		return keeper || inCgroup(groups, name)
+	})
 }
 
 func inCgroup(groups []byte, name string) bool {
@@ -139,22 +151,22 @@ func leftOfCluster(name string, seen []clusterProcess, swept bool) []string {
 	}
 	var found []string
 	for _, p := range processesOf(name) {
-		found = append(found, fmt.Sprintf("process %d %v", p.pid, p.arguments))
+		found = append(found, p.String())
 	}
-	found = append(found, mountsOf(name)...)
+	found = append(found, mountsOf(folderOf(name))...)
 	found = append(found, networksOf(seen)...)
 	if !swept {
 		return found
 	}
-	found = append(found, cgroupsOf(name)...)
+	found = append(found, cgroupsNamed("cutover-"+name)...)
 	if _, err := os.Stat(folderOf(name)); err == nil {
 		found = append(found, "folder "+folderOf(name))
 	}
 	return found
 }
 
-// mountsOf looks for mounts of the cluster's folder in every mount namespace.
-func mountsOf(name string) []string {
+// mountsOf looks for mounts of the folder's content in every mount namespace.
+func mountsOf(folder string) []string {
 	var found []string
 	namespaces := map[string]bool{}
 	paths, _ := filepath.Glob("/proc/[0-9]*")
@@ -165,35 +177,15 @@ func mountsOf(name string) []string {
 		}
 		namespaces[namespace] = true
 		mounts, err := os.ReadFile(filepath.Join(dir, "mountinfo"))
-		if err == nil && bytes.Contains(mounts, []byte(folderOf(name)+"/")) {
+		if err == nil && bytes.Contains(mounts, []byte(folder+"/")) {
 			found = append(found, "mounts in "+namespace)
 		}
 	}
 	return found
 }
 
-// networksOf looks for the processes' network namespaces: whether any process is in
-// one, or holds one open. The host's own is no leftover.
-func networksOf(seen []clusterProcess) []string {
-	host, _ := os.Readlink("/proc/self/ns/net")
-	gone := map[string]bool{}
-	for _, p := range seen {
-		gone[p.network] = p.network != host && p.network != ""
-	}
-	var found []string
-	for _, pattern := range []string{"/proc/[0-9]*/ns/net", "/proc/[0-9]*/fd/*"} {
-		paths, _ := filepath.Glob(pattern)
-		for _, path := range paths {
-			if network, err := os.Readlink(path); err == nil && gone[network] {
-				found = append(found, "network "+network+", held by "+path)
-			}
-		}
-	}
-	return found
-}
-
-// cgroupsOf looks for the cluster's cgroup in every hierarchy.
-func cgroupsOf(name string) []string {
+// cgroupsNamed looks for a cgroup in every hierarchy.
+func cgroupsNamed(name string) []string {
 	mounts, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return []string{err.Error()}
@@ -206,61 +198,13 @@ func cgroupsOf(name string) []string {
 			continue
 		}
 		_ = filepath.WalkDir(strings.Fields(before)[4], func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.Name() == "cutover-"+name {
+			if err == nil && entry.Name() == name {
 				found = append(found, "cgroup "+path)
 			}
 			return nil // one that ended meanwhile
 		})
 	}
 	return found
-}
-
-// ledgersOf lists the ledgers of runs on the cluster.
-func ledgersOf(name string) []string {
-	var found []string
-	entries, _ := os.ReadDir(ledgerFolder())
-	for _, entry := range entries {
-		path := filepath.Join(ledgerFolder(), entry.Name())
-		data, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(data, fmt.Appendf(nil, "%q:%q", "cluster", name)) {
-			found = append(found, "ledger "+path)
-		}
-	}
-	return found
-}
-
-// left lists everything that is left of a run: of its cluster, unless that is the
-// detached one and alive, and then in it.
-func left(ctx SpecContext, name string) []string {
-	if name == "" {
-		return nil
-	}
-	found := ledgersOf(name)
-	if name != killCluster || !alive(name) {
-		return append(found, leftOfCluster(name, nil, allOfCluster)...)
-	}
-	return append(found, leftInCluster(ctx, name)...)
-}
-
-// leftInCluster lists what runs have left in a living cluster.
-func leftInCluster(ctx SpecContext, name string) []string {
-	c, err := attach(ctx, name)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	api := clientOf(c)
-	found, err := faults.Residue(ctx, api, "")
-	if err != nil {
-		found = append(found, err.Error())
-	}
-	var namespaces corev1.NamespaceList
-	if err := api.List(ctx, &namespaces, client.HasLabels{faults.RunLabel}); err != nil {
-		found = append(found, err.Error())
-	}
-	for _, namespace := range namespaces.Items {
-		found = append(found, "namespace "+namespace.Name)
-	}
-	return append(found, leftInNetwork(ctx, findVictim(victimSandbox, name))...)
 }
 
 // leftInNetwork lists the sets and queues of faults in a process's network.
@@ -281,116 +225,43 @@ func leftInNetwork(ctx context.Context, pid int) []string {
 	return found
 }
 
-// detachedCluster is the name of the detached cluster, which is started if need be.
-func (t *killTest) detachedCluster(ctx SpecContext) string {
-	GinkgoHelper()
-	if !alive(killCluster) {
-		t.takeDown(ctx)
-		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", killCluster)
-	}
-	return killCluster
+// plant implements killGround: what is told by a path, and a process.
+func (embeddedGround) plant(ctx SpecContext) {
+	plantEmbeddedFiles(ctx)
+	plantEmbeddedProcess(ctx)
 }
 
-func (t *killTest) takeDown(ctx SpecContext) {
-	_ = exec.CommandContext(ctx, binary, "cluster", "down", "--name", killCluster).Run() // there may be none
-}
-
-// awaitUsable returns when a detached cluster is good for the next run: the node is
-// Ready, the agent is there, and a new pod starts.
-func awaitUsable(ctx SpecContext, name, victim string) {
+func plantEmbeddedFiles(ctx SpecContext) {
 	GinkgoHelper()
-	c, err := attach(ctx, name)
+	mounts, err := exec.CommandContext(ctx, "findmnt", "--noheadings", "--list", "--types", "cgroup,cgroup2", "--output", "TARGET").Output()
 	Expect(err).NotTo(HaveOccurred())
-	api := clientOf(c)
-	grace := client.GracePeriodSeconds(0)
-	if victim == victimAgent {
-		// The kubelet restarts a container that ends again and again later and later:
-		// a new pod is a container that never ended.
-		Expect(api.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(agent.Namespace), grace)).To(Succeed())
+	for what, path := range map[string]string{
+		"cgroup": filepath.Join(strings.Fields(string(mounts))[0], "cutover-"+planted),
+		"folder": folderOf(planted),
+	} {
+		Expect(os.MkdirAll(path, 0o700)).To(Succeed())
+		Expect(leftOfCluster(planted, nil, allOfCluster)).To(ContainElement(what + " " + path))
+		Expect(os.Remove(path)).To(Succeed())
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "after-", Namespace: "default"}, Spec: corev1.PodSpec{
-		Containers: []corev1.Container{{Name: "pause", Image: "cutover.local/pause:1"}}}}
-	Eventually(func() error { return api.Create(ctx, pod) }).WithTimeout(usableWithin).Should(Succeed())
-	Eventually(func() []string { return unusable(ctx, api, pod) }).WithTimeout(usableWithin).WithPolling(100 * time.Millisecond).Should(BeEmpty())
-	Expect(api.Delete(ctx, pod, grace)).To(Succeed())
 }
 
-func unusable(ctx context.Context, api client.Client, pod *corev1.Pod) []string {
-	var why []string
-	var nodes corev1.NodeList
-	if err := api.List(ctx, &nodes); err != nil {
-		return []string{err.Error()}
-	}
-	for _, node := range nodes.Items {
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-				why = append(why, "node: "+condition.Message)
-			}
-		}
-	}
-	if err := api.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
-		return append(why, err.Error())
-	}
-	if pod.Status.Phase != corev1.PodRunning {
-		why = append(why, "the new pod is "+string(pod.Status.Phase))
-	}
-	var agents corev1.PodList
-	if err := api.List(ctx, &agents, client.InNamespace(agent.Namespace)); err != nil {
-		return append(why, err.Error())
-	}
-	for _, one := range agents.Items {
-		if one.DeletionTimestamp != nil || len(one.Status.ContainerStatuses) == 0 || !one.Status.ContainerStatuses[0].Ready {
-			why = append(why, "the agent is not ready")
-		}
-	}
-	return why
-}
-
-// awaitFaultsOver watches the pods of a run whose CLI was killed until the nodes have
-// ended its faults, which they must by themselves.
-func awaitFaultsOver(ctx SpecContext, run *killedRun) {
+// plantEmbeddedProcess plants a process that is called as a janitor is, in namespaces
+// of its own, with a mount of the cluster's folder and a fault's set in its network.
+func plantEmbeddedProcess(ctx SpecContext) {
 	GinkgoHelper()
-	c, err := attach(ctx, run.cluster)
+	root := filepath.Join(folderOf(planted), "root")
+	Expect(os.MkdirAll(root, 0o700)).To(Succeed())
+	process := plantProcess(ctx, fmt.Sprintf("mount -t tmpfs none %s; nft add table ip cutover_delay; "+
+		"nft add set ip cutover_delay planted '{ type ifname; }'", root), []string{"unshare", "--net", "--mount"}, "janitor", folderOf(planted))
+	name, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(process.pid), "ns", "net"))
 	Expect(err).NotTo(HaveOccurred())
-	api := clientOf(c)
-	// One that was created, but not served yet, begins after the kill.
-	deadline := run.killed.Add(faultLasts + faultGrace)
-	if applied := run.told("delay on candidate taken by the API"); !applied.IsZero() {
-		deadline = applied.Add(faultLasts + faultGrace)
+	seen := []clusterProcess{{network: name}}
+	found := leftOfCluster(planted, seen, withoutJanitor)
+	for _, what := range []string{"process ", "mounts in ", "network " + name} {
+		Expect(found).To(ContainElement(HavePrefix(what)))
 	}
-	GinkgoWriter.Println("at the kill:", sufferingPods(ctx, c, api))
-	Eventually(func() []string { return sufferingPods(ctx, c, api) }).
-		WithTimeout(max(time.Second, time.Until(deadline))).WithPolling(50*time.Millisecond).
-		Should(BeEmpty(), "the fault outlived its time")
+	Expect(leftInNetwork(ctx, process.pid)).To(ContainElement(HavePrefix("nftables set planted")))
+	process.end()
+	Expect(os.RemoveAll(filepath.Dir(root))).To(Succeed())
+	Expect(leftOfCluster(planted, seen, withoutJanitor)).To(BeEmpty())
 }
-
-// sufferingPods lists the faults that are not over, and the pods that are slow.
-func sufferingPods(ctx SpecContext, c provider.Cluster, api client.Client) []string {
-	var found []string
-	var delays chaosv1alpha1.NetworkChaosList
-	if err := api.List(ctx, &delays); err != nil {
-		return []string{err.Error()}
-	}
-	for _, delay := range delays.Items {
-		expires, err := time.Parse(time.RFC3339Nano, delay.Annotations[faults.ExpiresAnnotation])
-		if err != nil || time.Now().Before(expires) {
-			found = append(found, "the time of "+delay.Name+" is not over")
-		}
-	}
-	var pods corev1.PodList
-	if err := api.List(ctx, &pods); err != nil {
-		return append(found, err.Error())
-	}
-	for _, pod := range pods.Items {
-		port, ours := map[string]string{"shop": "8080", "drill": "9099"}[containerOf(pod)]
-		if !ours || pod.Status.PodIP == "" || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning {
-			continue
-		}
-		if took := roundTrip(ctx, c, net.JoinHostPort(pod.Status.PodIP, port)); took > faultHealed {
-			found = append(found, fmt.Sprintf("%s answers after %v", pod.Name, took))
-		}
-	}
-	return found
-}
-
-func containerOf(pod corev1.Pod) string { return pod.Spec.Containers[0].Name }

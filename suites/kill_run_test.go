@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 
 // killedRun is a run of the program in which somebody is going to be killed.
 type killedRun struct {
+	ground  killGround
 	cluster string // "" until the run has named its own
 	record  string
 	scratch string // its folder for temporary files, which also marks its processes
@@ -32,7 +34,7 @@ type killedRun struct {
 	exit    int
 
 	killed time.Time
-	seen   []clusterProcess // the cluster's processes at that instant
+	seen   sighting // of the cluster at that instant
 
 	mu    sync.Mutex
 	lines []toldLine
@@ -49,9 +51,9 @@ type toldLine struct {
 func (t *killTest) start(ctx SpecContext, mode string) *killedRun {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
-	r := &killedRun{record: filepath.Join(dir, "record"), scratch: filepath.Join(dir, "tmp"), over: make(chan struct{})}
+	r := &killedRun{ground: t.ground, record: filepath.Join(dir, "record"), scratch: filepath.Join(dir, "tmp"), over: make(chan struct{})}
 	Expect(os.Mkdir(r.scratch, 0o700)).To(Succeed())
-	arguments := []string{"run", filepath.Join("testdata", "killed.yaml"), "--cluster", "embedded", "--seed", "1", "--out", r.record}
+	arguments := []string{"run", filepath.Join("testdata", "killed.yaml"), "--cluster", sortOfCluster(), "--seed", "1", "--out", r.record}
 	if mode == detached {
 		r.cluster = t.detachedCluster(ctx)
 		arguments = append(arguments, "--name", r.cluster)
@@ -84,11 +86,14 @@ func (r *killedRun) Write(data []byte) (int, error) {
 		}
 		r.lines = append(r.lines, toldLine{time.Now(), strings.TrimSuffix(text, "\n")})
 		GinkgoWriter.Print("  ", text)
-		if name, is := strings.CutPrefix(strings.TrimSpace(text), "cluster    making "); is {
-			r.cluster = name
+		if name := namedCluster.FindStringSubmatch(text); name != nil {
+			r.cluster = name[1]
 		}
 	}
 }
+
+// namedCluster finds a cluster's name in what is said when it begins to be made.
+var namedCluster = regexp.MustCompile(`^cluster +making (?:kind cluster )?([a-z0-9-]+)`)
 
 func (r *killedRun) name() string {
 	r.mu.Lock()
@@ -145,26 +150,27 @@ func (r *killedRun) killAt(ctx SpecContext, victim string, instant time.Duration
 			Fail("interrupted")
 		case <-due.C:
 		}
-		if pid := r.find(victim); pid != 0 {
-			r.seen = processesOf(r.name())
+		if found := r.find(ctx, victim); found != nil {
+			r.seen = r.ground.see(ctx, r.name())
 			r.killed = time.Now()
-			Expect(syscall.Kill(pid, syscall.SIGKILL)).To(Or(Succeed(), MatchError(syscall.ESRCH)))
-			GinkgoWriter.Printf("killed %s, process %d, after %.2f s\n", victim, pid, r.killed.Sub(r.began).Seconds())
+			Expect(found.kill()).To(Or(Succeed(), MatchError(syscall.ESRCH)))
+			GinkgoWriter.Printf("killed %s, %s, after %.2f s\n", victim, found.what, r.killed.Sub(r.began).Seconds())
 			return true
 		}
 		due.Reset(20 * time.Millisecond)
 	}
 }
 
-func (r *killedRun) find(victim string) int {
+// find returns nil if the victim is not there.
+func (r *killedRun) find(ctx SpecContext, victim string) *prey {
 	if victim == victimCLI {
-		return r.command.Process.Pid
+		return preyOf(r.command.Process.Pid)
 	}
 	name := r.name()
 	if name == "" {
-		return 0
+		return nil
 	}
-	return findVictim(victim, name)
+	return r.ground.find(ctx, victim, name)
 }
 
 // phaseAt says what the run was doing: from its record, and before there is one from
@@ -237,11 +243,4 @@ func exitOf(ctx SpecContext, arguments ...string) (int, string) {
 		Expect(err).NotTo(HaveOccurred())
 	}
 	return command.ProcessState.ExitCode(), string(output)
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

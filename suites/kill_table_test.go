@@ -78,11 +78,12 @@ const everybody = "all"
 func (t *killTest) write() {
 	GinkgoHelper()
 	var summaries []killSummary
-	for _, victim := range append(slices.Clone(victims), everybody) {
-		summaries = append(summaries, summarize(victim, t.rows))
+	for _, victim := range t.ground.victims() {
+		summaries = append(summaries, summarize(victim.name, t.rows))
 	}
+	summaries = append(summaries, summarize(everybody, t.rows))
 	data, err := json.MarshalIndent(map[string]any{
-		"schema": "cutover.kill-test/v1alpha1", "seed": t.seed, "rows": t.rows, "summary": summaries,
+		"schema": "cutover.kill-test/v1alpha1", "provider": sortOfCluster(), "seed": t.seed, "rows": t.rows, "summary": summaries,
 	}, "", "  ")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.MkdirAll(artifacts, 0o755)).To(Succeed())

@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,7 +25,7 @@ var _ = Describe("kill test", Ordered, ContinueOnFailure, Label("kill"), func() 
 	if rounds == 0 {
 		return // not asked for: it takes half a minute a round
 	}
-	test := &killTest{seed: GinkgoRandomSeed(), lives: map[string]time.Duration{}}
+	test := &killTest{ground: killGroundOf(sortOfCluster()), seed: GinkgoRandomSeed(), lives: map[string]time.Duration{}}
 
 	BeforeAll(func() {
 		DeferCleanup(func(ctx SpecContext) { test.takeDown(ctx) }, NodeTimeout(time.Minute))
@@ -38,21 +39,23 @@ var _ = Describe("kill test", Ordered, ContinueOnFailure, Label("kill"), func() 
 
 	AfterAll(func() { test.write() })
 
-	It("finds what is planted", func(ctx SpecContext) { test.findPlanted(ctx) }, SpecTimeout(2*time.Minute))
+	It("finds what is planted", func(ctx SpecContext) { test.findPlanted(ctx) }, SpecTimeout(2*time.Minute*test.ground.slower()))
 
 	It("lets a run in which nobody is killed pass", func(ctx SpecContext) {
 		// The first run on a detached cluster installs what the others find there.
 		for _, mode := range []string{owned, detached, detached} {
 			test.calibrate(ctx, mode)
 		}
-	}, SpecTimeout(8*time.Minute))
+	}, SpecTimeout(8*time.Minute*test.ground.slower()))
 
+	victims := test.ground.victims()
 	for n := range rounds {
 		// Each victim in turn, and after all of them the other mode.
-		victim, mode := victims[n%len(victims)], []string{owned, detached}[n/len(victims)%2]
-		It(fmt.Sprintf("round %d: %s, %s cluster", n+1, victim, mode), func(ctx SpecContext) {
-			test.round(ctx, n+1, victim, mode)
-		}, SpecTimeout(5*time.Minute))
+		who := victims[n%len(victims)]
+		mode := who.modes[n/len(victims)%len(who.modes)]
+		It(fmt.Sprintf("round %d: %s, %s cluster", n+1, who.name, mode), func(ctx SpecContext) {
+			test.round(ctx, n+1, who.name, mode)
+		}, SpecTimeout(5*time.Minute*test.ground.slower()))
 	}
 })
 
@@ -64,9 +67,6 @@ const (
 
 // Bounds, each from the event that it counts from until nothing is left.
 const (
-	// The kernel ends the processes at once. The janitor then waits up to 5 s for
-	// cgroups that are busy, and removes the images and containers of the cluster.
-	sweptWithin = 10 * time.Second
 	// The run notices within 0.1 s that its cluster died. Requests on their way end
 	// with load.timeout, 3 s, and the record is written and judged.
 	lostWithin = 20 * time.Second
@@ -102,10 +102,11 @@ func killRounds() int {
 }
 
 type killTest struct {
-	seed  int64
-	lives map[string]time.Duration // of an undisturbed run, by mode
-	rows  []*killRow
-	row   *killRow // of the round that goes on
+	ground killGround
+	seed   int64
+	lives  map[string]time.Duration // of an undisturbed run, by mode
+	rows   []*killRow
+	row    *killRow // of the round that goes on
 }
 
 // calibrate measures the whole life of a run in which nobody is killed.
@@ -116,7 +117,7 @@ func (t *killTest) calibrate(ctx SpecContext, mode string) {
 	run.judgeUndisturbed()
 	t.lives[mode] = run.lasted
 	GinkgoWriter.Printf("an undisturbed run on a cluster of mode %s lives %.1f s\n", mode, run.lasted.Seconds())
-	Expect(left(ctx, run.cluster)).To(BeEmpty())
+	Expect(t.leftOf(ctx, run)).To(BeEmpty())
 }
 
 // round performs one round. A failure in it ends it, not the test.
@@ -148,8 +149,8 @@ func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
 		t.row.Phase = run.phaseAt(run.killed)
 		t.afterOthers(ctx, run, victim, mode)
 	}
-	if mode == detached && alive(run.cluster) {
-		awaitUsable(ctx, run.cluster, victim)
+	if mode == detached && t.ground.alive(ctx, run.cluster) {
+		t.awaitUsable(ctx, run.cluster, victim)
 	}
 	t.row.OK = true
 }
@@ -157,53 +158,59 @@ func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
 // afterCLI holds what follows the death of the CLI against docs/safety.md.
 func (t *killTest) afterCLI(ctx SpecContext, run *killedRun, mode string) {
 	GinkgoHelper()
+	promised := t.ground.fate(victimCLI, mode, run.seen)
 	switch {
 	case mode == detached:
 		t.row.bound(faultLasts + faultGrace + cleanWithin)
-		awaitFaultsOver(ctx, run)
-	case hasJanitor(run.seen):
-		t.row.bound(sweptWithin + cleanWithin)
-		t.nothing(ctx, run.killed, sweptWithin, func() []string { return leftOfCluster(run.cluster, run.seen, allOfCluster) })
-	default: // nobody is there yet to sweep
+		t.awaitFaultsOver(ctx, run)
+	case promised.alone != nothing:
+		t.row.bound(promised.within + cleanWithin)
+		t.awaitNothing(ctx, run.killed, promised.within, func() []string { return t.ground.left(ctx, run.cluster, run.seen, promised.alone) })
+	default: // nobody is there to sweep
 		t.row.bound(cleanWithin)
 	}
-	began := time.Now()
-	cutover(ctx, "clean")
-	t.nothing(ctx, began, cleanWithin, func() []string { return append(run.strays(), left(ctx, run.cluster)...) })
+	t.clean(ctx, run)
 	t.row.took(run.killed)
 	run.judgeRecord(ctx)
+}
+
+// clean has a clean-up remove what is left.
+func (t *killTest) clean(ctx SpecContext, run *killedRun) {
+	GinkgoHelper()
+	began := time.Now()
+	cutover(ctx, "clean")
+	t.awaitNothing(ctx, began, cleanWithin, func() []string { return t.leftOf(ctx, run) })
 }
 
 // afterOthers holds the end of a run that lost somebody against docs/safety.md.
 func (t *killTest) afterOthers(ctx SpecContext, run *killedRun, victim, mode string) {
 	GinkgoHelper()
 	t.row.Exit, t.row.Verdict = &run.exit, run.verdict()
-	all := func() []string { return append(run.strays(), left(ctx, run.cluster)...) }
-	switch {
-	case victim == victimAgent || victim == victimContainerd:
-		run.judgeEnd(false)
-		t.row.bound(confirmedWithin)
-		t.nothing(ctx, run.ended, confirmedWithin, all)
-		t.row.took(run.ended)
-	case victim == victimJanitor && mode == detached:
-		run.judgeEnd(true)
-		t.row.bound(lostWithin + cleanWithin)
-		t.nothing(ctx, run.killed, lostWithin, func() []string { return leftOfCluster(run.cluster, run.seen, withoutJanitor) })
-		began := time.Now()
-		cutover(ctx, "clean")
-		t.nothing(ctx, began, cleanWithin, all)
-		t.row.took(run.killed)
-	default:
-		run.judgeEnd(true)
-		t.row.bound(lostWithin)
-		t.nothing(ctx, run.killed, lostWithin, all)
-		t.row.took(run.killed)
+	promised := t.ground.fate(victim, mode, run.seen)
+	run.judgeEnd(promised.breaks)
+	since := run.ended
+	if promised.fromKill {
+		since = run.killed
 	}
-	Expect(cutover(ctx, "clean")).NotTo(ContainSubstring(orElse(run.cluster, "no cluster")), "something was left for a clean-up")
+	if promised.alone == everything {
+		t.row.bound(promised.within)
+		t.awaitNothing(ctx, since, promised.within, func() []string { return t.leftOf(ctx, run) })
+	} else {
+		t.row.bound(promised.within + cleanWithin)
+		t.awaitNothing(ctx, since, promised.within, func() []string { return t.ground.left(ctx, run.cluster, run.seen, promised.alone) })
+		t.clean(ctx, run)
+	}
+	t.row.took(since)
+	Expect(cutover(ctx, "clean")).NotTo(ContainSubstring(cmp.Or(run.cluster, "no cluster")), "something was left for a clean-up")
 }
 
-// nothing waits until nothing is left, for as long as the bound from began.
-func (t *killTest) nothing(ctx SpecContext, began time.Time, bound time.Duration, look func() []string) {
+// leftOf lists everything that is left of a run.
+func (t *killTest) leftOf(ctx SpecContext, run *killedRun) []string {
+	return append(run.strays(), t.left(ctx, run.cluster, run.seen)...)
+}
+
+// awaitNothing waits until nothing is left, for as long as the bound from began.
+func (t *killTest) awaitNothing(ctx SpecContext, began time.Time, bound time.Duration, look func() []string) {
 	GinkgoHelper()
 	deadline := began.Add(bound)
 	for {

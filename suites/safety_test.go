@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/experiment"
@@ -77,7 +78,7 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 		healsInTime(ctx, address, applied)
 		cutover(ctx, "clean")
 		// Another clean-up on this machine may have been faster, and be at it still.
-		Eventually(func() []string { return append(ledgersOf(name), leftInCluster(ctx, name)...) }).WithTimeout(cleanWithin).Should(BeEmpty())
+		Eventually(func() []string { return append(ledgersOf(name), leftInCluster(ctx, embeddedGround{}, name)...) }).WithTimeout(cleanWithin).Should(BeEmpty())
 	}, SpecTimeout(3*time.Minute))
 
 	for what, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
@@ -95,7 +96,7 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 	}
 })
 
-func clientOf(c provider.Cluster) client.WithWatch {
+func clientOf(c cluster.Cluster) client.WithWatch {
 	GinkgoHelper()
 	made, err := experiment.NewClient(c.REST())
 	Expect(err).NotTo(HaveOccurred())
@@ -112,7 +113,7 @@ func platformOf(ctx SpecContext, c provider.Cluster) string {
 }
 
 // roundTrip is how long a connection to the address takes; a second if it fails.
-func roundTrip(ctx context.Context, c provider.Cluster, address string) time.Duration {
+func roundTrip(ctx context.Context, c cluster.Cluster, address string) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	began := time.Now()
@@ -126,13 +127,13 @@ func roundTrip(ctx context.Context, c provider.Cluster, address string) time.Dur
 
 // startFaultedRun runs a scenario that does not react to its fault and returns in
 // the middle of it.
-func startFaultedRun(ctx SpecContext, cluster string, lasts, delay time.Duration) (*exec.Cmd, time.Time) {
+func startFaultedRun(ctx SpecContext, name string, lasts, delay time.Duration) (*exec.Cmd, time.Time) {
 	GinkgoHelper()
 	path := filepath.Join(GinkgoT().TempDir(), "faulted.yaml")
 	root, err := filepath.Abs("..")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.WriteFile(path, fmt.Appendf(nil, faultedScenario, root, lasts, delay), 0o600)).To(Succeed())
-	command := exec.CommandContext(ctx, binary, "run", path, "--name", cluster, "--out", filepath.Join(GinkgoT().TempDir(), "record"))
+	command := exec.CommandContext(ctx, binary, "run", path, "--name", name, "--out", filepath.Join(GinkgoT().TempDir(), "record"))
 	out, err := command.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	command.Stderr = GinkgoWriter
@@ -245,7 +246,7 @@ func injectDelay(ctx SpecContext, c provider.Cluster, api client.WithWatch, last
 }
 
 // agentStory is what the agents' pods are like and what they last said.
-func agentStory(ctx SpecContext, c provider.Cluster) string {
+func agentStory(ctx SpecContext, c cluster.Cluster) string {
 	set, err := kubernetes.NewForConfig(c.REST())
 	if err != nil {
 		return err.Error()
@@ -267,9 +268,9 @@ func agentStory(ctx SpecContext, c provider.Cluster) string {
 }
 
 // agentOf finds the process of the cluster's agent: a descendant of its sandbox.
-func agentOf(cluster string) int {
+func agentOf(name string) int {
 	GinkgoHelper()
-	sandbox := pidOf(cluster, "sandbox")
+	sandbox := pidOf(name, "sandbox")
 	namespace, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", sandbox))
 	Expect(err).NotTo(HaveOccurred())
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
