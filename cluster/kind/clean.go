@@ -67,12 +67,12 @@ func Clean(ctx context.Context) ([]string, error) {
 
 // finding is what there is of one cluster: a state, containers, or both.
 type finding struct {
-	state      state
-	spec       spec // zero where there is none that can be read
-	present    bool // the state is there
-	held       bool // by the process that makes the cluster or owns it
-	age        time.Duration
-	containers int
+	state   state
+	spec    spec // zero where there is none that can be read
+	present bool // the state is there; else there are containers
+	held    bool // by the process that makes the cluster or owns it
+	age     time.Duration
+	running bool // a node, at least
 }
 
 // survey looks at all that could be a cluster. Containers are listed before states:
@@ -90,24 +90,24 @@ func survey(ctx context.Context) ([]finding, error) {
 	if unknown != nil && len(all) > 0 {
 		return nil, fmt.Errorf("what is left of kind clusters cannot be seen: %w", unknown)
 	}
-	counts := map[string]int{}
+	running := map[string]bool{} // any of a cluster's containers
 	for _, c := range containers {
-		counts[c.cluster]++
+		running[c.cluster] = running[c.cluster] || c.running
 	}
 	var found []finding
 	for _, s := range all {
-		found = append(found, look(s, counts[s.name()]))
-		delete(counts, s.name())
+		found = append(found, look(s, running[s.name()]))
+		delete(running, s.name())
 	}
-	for name, count := range counts {
-		found = append(found, finding{state: state(root + "/" + name), containers: count})
+	for name := range running {
+		found = append(found, finding{state: state(root + "/" + name)})
 	}
 	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.state.name(), b.state.name()) })
 	return found, nil
 }
 
-func look(s state, containers int) finding {
-	f := finding{state: s, present: true, containers: containers, held: s.held()}
+func look(s state, running bool) finding {
+	f := finding{state: s, present: true, running: running, held: s.held()}
 	f.spec, _ = s.read() // one without a spec was never made
 	if info, err := os.Stat(string(s)); err == nil {
 		f.age = time.Since(info.ModTime())
@@ -123,17 +123,17 @@ func (f finding) temporary() bool { return strings.HasPrefix(f.state.name(), new
 const settled = time.Minute
 
 // dead reports whether nobody can use the cluster any more: its owner or maker is
-// gone, or its containers are.
+// gone, or none of its nodes runs.
 func (f finding) dead() bool {
 	switch {
 	case !f.present:
-		return f.containers > 0
+		return true
 	case f.held:
 		return false
 	case f.temporary():
 		return f.age > settled
 	}
-	return f.spec.Owned || !f.spec.Made || f.containers == 0
+	return f.spec.Owned || !f.spec.Made || !f.running
 }
 
 // remove takes the state, if there is one, so that nobody else removes it, too, and
