@@ -33,14 +33,24 @@ components: build deps ## build Kubernetes, containerd and the others into the c
 
 # Not every host has apt, or reaches a mirror: what is not packed is not released, and
 # its scenario says so.
-NGINX := bin/images/nginx-v1.oci.tar bin/images/nginx-v2.oci.tar
-images: build ## pack servers from Debian packages, which some scenarios release
-	@$(MAKE) -s --no-print-directory $(NGINX) || echo "images: not all are packed (see above); scenarios that release the others are skipped"
+PACKED := bin/images/nginx-v1.oci.tar bin/images/nginx-v2.oci.tar bin/images/redis.oci.tar
+images: build ## pack servers from Debian packages, which some scenarios release or depend on
+	@$(MAKE) -s --no-print-directory $(PACKED) || echo "images: not all are packed (see above); scenarios that need the others are skipped"
 
 bin/images/nginx: hack/debian-root
 	@rm -rf $@
 	@hack/debian-root nginx $@
 	@touch $@ # the folder has its time from a package
+
+bin/images/redis: hack/debian-root
+	@rm -rf $@
+	@hack/debian-root redis-server $@
+	@touch $@
+
+# Without its usual protection, which answers nobody but the same machine.
+bin/images/redis.oci.tar: bin/images/redis
+	@bin/cutover image pack --root $< --owner 0:0 --user 65532:65532 --port 6379 --entrypoint /usr/bin/redis-server \
+		--cmd --protected-mode --cmd no --cmd --save --cmd '' -o $@
 
 bin/images/nginx-%.oci.tar: bin/images/nginx $(shell find apps/nginx -type f)
 	@bin/cutover image pack --root $< --root apps/nginx/$* --owner 0:0 --user 65532:65532 --port 8080 --stop-signal SIGQUIT \

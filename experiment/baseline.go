@@ -29,6 +29,9 @@ func (r *run) deployBaseline(ctx context.Context) error {
 	if err := r.buildImages(ctx); err != nil {
 		return err
 	}
+	if err := r.startDependencies(ctx); err != nil {
+		return err
+	}
 	if err := r.makeNamespace(ctx); err != nil {
 		return err
 	}
@@ -62,7 +65,8 @@ func (r *run) inBackground(ctx context.Context, what string, do func(context.Con
 	})
 }
 
-// buildImages builds every image of the app and loads it into the cluster.
+// buildImages builds every image of the scenario, and loads those of the app into the
+// cluster.
 func (r *run) buildImages(ctx context.Context) error {
 	scratch, remove, err := r.makeScratch(ctx)
 	if err != nil {
@@ -71,12 +75,17 @@ func (r *run) buildImages(ctx context.Context) error {
 	// What fails is in the record, and tried again at the end.
 	defer func() { _ = remove(context.WithoutCancel(ctx)) }()
 	app := r.scenario.App
-	r.app.Images = map[string]string{}
+	r.built, r.app.Images = map[string]image.Image{}, map[string]string{}
+	for _, d := range r.scenario.Dependencies {
+		if _, err := r.build(ctx, d.Image, scratch); err != nil {
+			return err
+		}
+	}
 	for _, ref := range []string{app.Image, app.Baseline.Image, app.Candidate.Image} {
 		if _, done := r.app.Images[ref]; done || ref == "" {
 			continue
 		}
-		built, err := image.Build(ctx, ref, image.Options{CacheDir: r.CacheDir, Dir: r.scenario.Root(), TempDir: scratch, Notify: r.progress})
+		built, err := r.build(ctx, ref, scratch)
 		if err != nil {
 			return err
 		}
@@ -86,6 +95,18 @@ func (r *run) buildImages(ctx context.Context) error {
 		r.app.Images[ref] = built.Ref
 	}
 	return nil
+}
+
+// build builds an image, once.
+func (r *run) build(ctx context.Context, ref, scratch string) (image.Image, error) {
+	if built, done := r.built[ref]; done {
+		return built, nil
+	}
+	built, err := image.Build(ctx, ref, image.Options{CacheDir: r.CacheDir, Dir: r.scenario.Root(), TempDir: scratch, Notify: r.progress})
+	if err == nil {
+		r.built[ref] = built
+	}
+	return built, err
 }
 
 // makeScratch makes a folder for temporary files, through the ledger: a compiler

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/provider"
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/safety"
 )
@@ -61,9 +63,8 @@ func undoers(c client.Client) safety.Undoers {
 		}
 		return deleteNamespace(ctx, c, p.Name)
 	}, kindScratch: removeScratch}
-	for kind, undo := range faults.Undoers(c) {
-		all[kind] = undo
-	}
+	maps.Copy(all, faults.Undoers(c))
+	maps.Copy(all, dependencies.Undoers())
 	return all
 }
 
@@ -137,6 +138,11 @@ func Clean(ctx context.Context, tell func(string)) error {
 		failed = append(failed, cleanRun(ctx, ledger, tell))
 	}
 	failed = append(failed, sweepNamespaces(ctx, dir, tell))
+	runs, err := dependencies.Sweep(ctx, dir)
+	failed = append(failed, err)
+	for _, run := range runs {
+		tell(fmt.Sprintf("removed the dependencies of run %s, which nobody performs any more", run))
+	}
 	removeEmpty(dir)
 	return errors.Join(failed...)
 }
@@ -201,7 +207,8 @@ func replayOn(ctx context.Context, on cluster.Cluster, ledger *safety.Ledger, ho
 	return err
 }
 
-// gone are the undoers for a cluster that is no more: all in it went with it.
+// gone are the undoers for a cluster that is no more: all in it went with it, and what
+// was beside it did not.
 func gone() safety.Undoers {
 	nothing := func(context.Context, json.RawMessage) error { return nil }
 	all := safety.Undoers{}
@@ -209,6 +216,7 @@ func gone() safety.Undoers {
 		all[kind] = nothing
 	}
 	all[kindScratch] = removeScratch
+	maps.Copy(all, dependencies.Undoers())
 	return all
 }
 

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
-	chaosv1alpha1 "github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/dependencies"
+	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
@@ -88,6 +89,9 @@ func (r *run) endLoad() {
 // scan records what is left of the run.
 func (r *run) scan(ctx context.Context) {
 	scanners := []safety.Scanner{func(ctx context.Context) ([]string, error) { return residue(ctx, r.client, r.id) }}
+	if len(r.scenario.Dependencies) > 0 {
+		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return dependencies.Residue(ctx, r.id) })
+	}
 	if nodes, reachable := r.Cluster.(nodesReachable); reachable {
 		scanners = append(scanners, func(ctx context.Context) ([]string, error) { return nodeResidue(ctx, r.client, nodes) })
 	}
@@ -123,13 +127,13 @@ func nodeResidue(ctx context.Context, c client.Client, nodes nodesReachable) ([]
 }
 
 func orphansOnNodes(ctx context.Context, c client.Client, nodes nodesReachable) ([]string, error) {
-	var objects chaosv1alpha1.NetworkChaosList
-	if err := c.List(ctx, &objects); err != nil {
+	living, err := faults.Living(ctx, c)
+	if err != nil {
 		return nil, fmt.Errorf("list the living faults: %w", err)
 	}
 	look := []string{agent.ResidueCommand}
-	for _, object := range objects.Items {
-		look = append(look, string(object.UID))
+	for _, uid := range living {
+		look = append(look, string(uid))
 	}
 	printed, err := nodes.OnNodes(ctx, look...)
 	if err != nil {

@@ -19,13 +19,14 @@ type LogExporter interface {
 }
 
 // diagnose writes what is in the run's namespace to cluster/ of the record, before
-// it is taken away: pods as objects and their logs. Whether the run passed is not
+// it is taken away: pods as objects and their logs, and those of dependencies. Whether the run passed is not
 // known yet. What cannot be had is left out.
 func (r *run) diagnose(ctx context.Context) {
 	dir := filepath.Join(r.Out, "cluster")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return
 	}
+	r.keepLogs(ctx, dir)
 	set, err := kubernetes.NewForConfig(r.Cluster.REST())
 	if err != nil {
 		return

@@ -23,14 +23,11 @@ const drillPort = 9099
 // DrillCommand is the argument that makes this program the drill's pod.
 const DrillCommand = "drill-pod"
 
-// drill injects one fault of each kind of the scenario into a pod of our own and
+// drill injects one fault of each kind of the scenario into a pod of its own and
 // heals it by the emergency path: as `cutover clean` would after a crash, from what
 // the ledger says. A fault whose undo was never seen to work is not let loose on a
 // release. Nothing of it counts in any figure.
 func (r *run) drill(ctx context.Context) error {
-	if err := r.startDrillPod(ctx); err != nil {
-		return err
-	}
 	rehearsed := map[string]bool{}
 	for _, p := range r.faults.planned {
 		name := p.fault.Name()
@@ -38,22 +35,40 @@ func (r *run) drill(ctx context.Context) error {
 			continue
 		}
 		rehearsed[name] = true
-		if err := r.rehearse(ctx, p); err != nil {
+		if err := r.onDrillPod(ctx, p.index, func() error { return r.rehearse(ctx, p) }); err != nil {
 			r.tell(history.Drill{Kind: name, Because: err.Error()})
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return client.IgnoreNotFound(r.client.Delete(ctx, r.drillPod(), client.GracePeriodSeconds(0)))
+	return nil
 }
 
-func (r *run) drillPod() *corev1.Pod {
+// drillLabel is on a drill's pod; its value is that pod's name.
+const drillLabel = "cutover.dev/drill"
+
+// onDrillPod starts the pod of one fault's drill for as long as do takes: what one
+// fault did to its pod, such as to kill it, is nothing to the next.
+func (r *run) onDrillPod(ctx context.Context, fault int, do func() error) error {
+	pod := r.drillPod(fault)
+	if err := r.startDrillPod(ctx, pod); err != nil {
+		return err
+	}
+	err := do()
+	return errors.Join(err, client.IgnoreNotFound(r.client.Delete(ctx, pod, client.GracePeriodSeconds(0))))
+}
+
+func drillName(fault int) string { return fmt.Sprintf("cutover-drill-%d", fault) }
+
+func (r *run) drillPod(fault int) *corev1.Pod {
+	name := drillName(fault)
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "cutover-drill", Namespace: r.namespace, Labels: map[string]string{"cutover.dev/drill": r.id}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: r.namespace, Labels: map[string]string{drillLabel: name}},
 		Spec: corev1.PodSpec{
 			AutomountServiceAccountToken:  new(bool),
 			TerminationGracePeriodSeconds: new(int64),
 			Containers: []corev1.Container{{
-				Name: "drill", Image: r.Platform.Image, ImagePullPolicy: corev1.PullIfNotPresent, Args: []string{DrillCommand, fmt.Sprint(drillPort)},
+				// As the app's is called, so that a fault of containers finds it.
+				Name: r.scenario.App.Service, Image: r.Platform.Image, ImagePullPolicy: corev1.PullIfNotPresent, Args: []string{DrillCommand, fmt.Sprint(drillPort)},
 				ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, TimeoutSeconds: 5, ProbeHandler: corev1.ProbeHandler{
 					TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(drillPort)}}},
 			}},
@@ -61,8 +76,7 @@ func (r *run) drillPod() *corev1.Pod {
 	}
 }
 
-func (r *run) startDrillPod(ctx context.Context) error {
-	pod := r.drillPod()
+func (r *run) startDrillPod(ctx context.Context, pod *corev1.Pod) error {
 	if err := r.client.Create(ctx, pod); err != nil {
 		return fmt.Errorf("start the drill's pod: %w", err)
 	}
@@ -92,7 +106,10 @@ func (r *run) rehearse(ctx context.Context, p *pinned) error {
 	if err != nil {
 		return err
 	}
-	target := r.targetOf(p.index, metav1.LabelSelector{MatchLabels: map[string]string{"cutover.dev/drill": r.id}}, drillPort)
+	target, err := r.targetOf(p, metav1.LabelSelector{MatchLabels: map[string]string{drillLabel: drillName(p.index)}}, drillPort)
+	if err != nil {
+		return err
+	}
 	target.Object = fmt.Sprintf("cutover-%s-drill-%d", r.id, p.index)
 	if _, err := fault.Inject(ctx, target); err != nil {
 		return fmt.Errorf("inject: %w", err)

@@ -68,9 +68,10 @@ func (all *injections) describe() []history.PlannedFault {
 		case when == "":
 			when = whenLive
 		}
+		by, _ := all.run.Platform.Serving.Of(p.fault) // by nobody: preflight says so
 		described = append(described, history.PlannedFault{
 			Name: p.fault.Name(), Kind: p.fault.Kind(), Step: p.spec.At.Step, When: when,
-			For: history.Duration(p.fault.Lasting()), Target: p.spec.Target, OneShot: p.fault.OneShot(),
+			For: history.Duration(p.fault.Lasting()), Target: p.spec.Target, OneShot: p.fault.OneShot(), Driver: string(by.Driver),
 		})
 	}
 	return described
@@ -214,16 +215,28 @@ func (r *run) target(p *pinned) (faults.Target, error) {
 	if len(hashes) == 0 {
 		return faults.Target{}, fmt.Errorf("the %s is not deployed at this point, so there is nothing to inject into: pin the fault to a later step", p.spec.Target)
 	}
-	target := r.targetOf(p.index, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+	target, err := r.targetOf(p, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 		{Key: "pod-template-hash", Operator: metav1.LabelSelectorOpIn, Values: hashes},
 	}}, r.scenario.App.Ports["http"])
+	if err != nil {
+		return faults.Target{}, err
+	}
 	target.Emit = func(payload history.Payload) { r.tell(payload) }
 	return target, nil
 }
 
-func (r *run) targetOf(index int, selector metav1.LabelSelector, port int) faults.Target {
-	return faults.Target{
-		Client: r.client, Namespace: r.namespace, RunID: r.id, Fault: index, Selector: selector, Port: port,
-		Dial: r.Cluster.Dial, Ledger: r.ledger, Seed: r.Seed + int64(index),
+func (r *run) targetOf(p *pinned, selector metav1.LabelSelector, port int) (faults.Target, error) {
+	by, err := r.Platform.Serving.Of(p.fault)
+	if err != nil {
+		return faults.Target{}, err
 	}
+	read, err := reader(r.Cluster)
+	if err != nil {
+		return faults.Target{}, err
+	}
+	return faults.Target{
+		Client: r.client, By: by, Namespace: r.namespace, RunID: r.id, Fault: p.index, Selector: selector, Port: port,
+		Container: r.scenario.App.Service, Dial: r.Cluster.Dial, OnNodes: nodeRunner(r.Cluster), Read: read,
+		Ledger: r.ledger, Seed: r.Seed + int64(p.index),
+	}, nil
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/gateway"
+	"github.com/cutover-dev/cutover/cluster/image"
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
@@ -61,6 +63,9 @@ type run struct {
 	strategy  release.Release
 	tracker   *tracker
 	faults    *injections
+
+	built        map[string]image.Image // by what the scenario calls them
+	dependencies dependencies.Running
 
 	background sync.WaitGroup     // watches and log readers
 	failed     failures           // of those
@@ -177,6 +182,9 @@ func (r *run) plan(ctx context.Context) (history.Plan, error) {
 			"namespace": r.namespace, "image": sc.App.Image,
 		},
 	}
+	for _, d := range sc.Dependencies {
+		plan.Facts["dependency "+d.Name] = d.Image
+	}
 	if p := r.tracker.policy; p != nil {
 		plan.GateEvery, plan.GateFails, plan.GateLimits = sc.Gate.Every, sc.Gate.Fails, p.gate.Limits()
 	}
@@ -200,8 +208,10 @@ func (r *run) preflight() string {
 	if missing := r.scenario.Missing(); len(missing) > 0 {
 		return "an archive of an image is missing: " + missing.Error()
 	}
-	if len(r.faults.planned) > 0 && !r.Platform.Agent {
-		return "the scenario injects faults, and this cluster has no node agent"
+	for _, p := range r.faults.planned {
+		if _, err := r.Platform.Serving.Of(p.fault); err != nil {
+			return "nobody can inject a fault here: " + err.Error()
+		}
 	}
-	return ""
+	return r.dependenciesNeed()
 }

@@ -8,21 +8,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// CRDs are the definitions of the chaos objects that we serve, for clusters
-// without Chaos Mesh. Their schemas accept everything: what we accept is decided
-// when a scenario is read, by Chaos Mesh's own validation. Status is no
-// subresource, as in Chaos Mesh.
-func CRDs() []*apiextensionsv1.CustomResourceDefinition {
+// CRDs are the definitions of the chaos objects that our agent serves under a
+// group. Their schemas accept everything: what we accept is decided when a scenario
+// is read, by Chaos Mesh's own validation. Status is no subresource, as in Chaos
+// Mesh.
+func CRDs(group string) []*apiextensionsv1.CustomResourceDefinition {
 	var crds []*apiextensionsv1.CustomResourceDefinition
-	for _, kind := range kinds() {
-		crds = append(crds, crd(kind))
+	for _, kind := range kindsOf(byAgent) {
+		crds = append(crds, crd(kind, group))
 	}
 	return crds
 }
 
-func crd(kind string) *apiextensionsv1.CustomResourceDefinition {
+func crd(kind, group string) *apiextensionsv1.CustomResourceDefinition {
 	plural := strings.ToLower(kind) // Chaos Mesh's plural is its singular
-	group := v1alpha1.SchemeGroupVersion.Group
 	anything := true
 	return &apiextensionsv1.CustomResourceDefinition{
 		TypeMeta:   metav1.TypeMeta{APIVersion: apiextensionsv1.SchemeGroupVersion.String(), Kind: "CustomResourceDefinition"},

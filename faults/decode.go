@@ -7,8 +7,11 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 )
 
 // decode reads chaos.spec into one of Chaos Mesh's spec types. Only the keys in
@@ -43,6 +46,56 @@ func checkKeys(where string, raw json.RawMessage, of any, built []string) error 
 		default:
 			return fmt.Errorf("%s: unknown key %q: known are %s", where, key, list(built))
 		}
+	}
+	return nil
+}
+
+// checkPart is checkKeys for an object inside the spec, which must be there.
+func checkPart(raw json.RawMessage, part string, of any, built []string, example string) error {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return fmt.Errorf("chaos.spec: %w", err)
+	}
+	if text := object[part]; text == nil || string(text) == "null" {
+		return fmt.Errorf("chaos.spec.%s is missing: write, for example, %s", part, example)
+	}
+	return checkKeys("chaos.spec."+part, object[part], of, built)
+}
+
+// percentage reads a number from 0 to 100, which Chaos Mesh wants in quotes.
+func percentage(key, text string) (float64, error) {
+	percent, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(percent >= 0 && percent <= 100) {
+		return 0, fmt.Errorf("chaos.spec.%s: bad percentage %q: write a number from 0 to 100 in quotes", key, text)
+	}
+	return percent, nil
+}
+
+// correlation checks how much of one packet's fate is the one before it's.
+func correlation(key, text string) error {
+	if text == "" {
+		return nil
+	}
+	_, err := percentage(key, text)
+	return err
+}
+
+// checkMode fills in the mode that a kind of fault has by default and checks it.
+func checkMode(pods *v1alpha1.PodSelector, byDefault v1alpha1.SelectorMode) error {
+	switch pods.Mode {
+	case "":
+		pods.Mode = byDefault
+	case v1alpha1.OneMode, v1alpha1.AllMode, v1alpha1.FixedMode, v1alpha1.FixedPercentMode, v1alpha1.RandomMaxPercentMode:
+	default:
+		return fmt.Errorf("chaos.spec.mode: unknown mode %q: known are one, all, fixed, fixed-percent, random-max-percent", pods.Mode)
+	}
+	return nil
+}
+
+// oneShot refuses what says how long a fault is to last that does not.
+func oneShot(spec Spec, own *string, action v1alpha1.PodChaosAction) error {
+	if spec.For != 0 || own != nil {
+		return fmt.Errorf("%s happens at once and does not last: remove for and chaos.spec.duration", action)
 	}
 	return nil
 }

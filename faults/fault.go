@@ -24,6 +24,8 @@ type Fault interface {
 	Name() string
 	// Kind is Chaos Mesh's kind.
 	Kind() string
+	// Action is Chaos Mesh's action; "" of a kind that has none.
+	Action() string
 	// OneShot faults happen and are over; others last.
 	OneShot() bool
 	// Lasting is how long the fault lasts; 0 for a one-shot one.
@@ -38,14 +40,18 @@ type Fault interface {
 
 // Target is what a fault is injected into, and all it needs for that.
 type Target struct {
-	Client    client.WithWatch // its scheme has [AddToScheme]
+	Client    client.WithWatch
+	By        Service // who does the damage; the agent where Chaos Mesh is not, if empty
 	Namespace string
 	RunID     string
 	Fault     int                  // index into the plan's faults
 	Object    string               // name of the chaos object; default cutover-<run>-<fault>
 	Selector  metav1.LabelSelector // the target's pods
 	Port      int                  // TCP port of the pods that is measured at
+	Container string               // of the pods: what a fault of containers hits if its spec names none
 	Dial      Dialer
+	OnNodes   NodeRunner     // nil where nodes cannot be reached: trains of echoes cannot be sent then
+	Read      Reader         // nil where nobody may ask: stress cannot be measured then
 	Ledger    *safety.Ledger // its undoers have [Undoers]
 	Seed      int64
 	// Emit is told FaultApplied, FaultInjected for each pod, also those born while
@@ -55,6 +61,14 @@ type Target struct {
 
 // Dialer opens a TCP connection to a pod's address, from inside the cluster's network.
 type Dialer func(ctx context.Context, addr string) (net.Conn, error)
+
+// NodeRunner runs the cutover program once in the network of every node and gives
+// what each printed, by node.
+type NodeRunner func(ctx context.Context, arguments ...string) (map[string]string, error)
+
+// Reader gets what the API server has at a path, such as what it passes on from a
+// kubelet.
+type Reader func(ctx context.Context, path string) ([]byte, error)
 
 // Effect is what was measured at the targets.
 type Effect struct {
@@ -77,18 +91,22 @@ func (e Effect) Payload(fault int) history.FaultProven {
 // parser makes a fault of a spec whose kind and action are its own.
 type parser func(Spec) (Fault, error)
 
-// registry maps "Kind action" to what is built.
+// registry maps "Kind action", or the kind alone if it has no actions, to what is
+// built.
 var registry = map[string]parser{}
 
 // register adds a kind of fault; each calls it once, in its own file.
 func register(kind, action string, parse parser) struct{} {
-	key := kind + " " + action
+	key := keyOf(kind, action)
 	if _, twice := registry[key]; twice {
 		panic("faults: two faults are registered as " + key)
 	}
 	registry[key] = parse
 	return struct{}{}
 }
+
+// keyOf a kind of fault is its name in tables and for people.
+func keyOf(kind, action string) string { return strings.TrimSpace(kind + " " + action) }
 
 // Supported lists what is built, as "Kind action".
 func Supported() []string {
@@ -108,8 +126,11 @@ func Parse(spec Spec) (Fault, error) {
 		return nil, fmt.Errorf("chaos.kind: unknown kind %q: Chaos Mesh knows %s; supported are %s",
 			kind, list(chaosKinds()), list(Supported()))
 	}
-	if !slices.ContainsFunc(Supported(), func(key string) bool { return strings.HasPrefix(key, kind+" ") }) {
+	if !slices.Contains(kinds(), kind) {
 		return nil, fmt.Errorf("chaos.kind: %s is not supported yet: supported are %s", kind, list(Supported()))
+	}
+	if parse, whole := registry[kind]; whole { // a kind without actions
+		return parse(spec)
 	}
 	var head struct {
 		Action string `json:"action"`
@@ -117,7 +138,7 @@ func Parse(spec Spec) (Fault, error) {
 	if err := json.Unmarshal(spec.Chaos.Spec, &head); err != nil {
 		return nil, fmt.Errorf("chaos.spec: %w: write Chaos Mesh's spec of a %s, such as {action: …}", err, kind)
 	}
-	parse, built := registry[kind+" "+head.Action]
+	parse, built := registry[keyOf(kind, head.Action)]
 	switch {
 	case head.Action == "":
 		return nil, fmt.Errorf("chaos.spec.action is missing: supported are %s", list(Supported()))

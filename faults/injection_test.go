@@ -46,7 +46,7 @@ type answer struct {
 func newWorld(t *testing.T, pods ...string) *world {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), AddToScheme(scheme, MeshGroup)); err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, client: fake.NewClientBuilder().WithScheme(scheme).Build(), answers: map[string]answer{}}
@@ -406,7 +406,7 @@ func TestSuffering(t *testing.T) {
 }
 
 func TestUndoSaysWhyAnObjectStaysAndTakesItsFinalizerWhenItIsSafe(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "a")
 	obj := &v1alpha1.NetworkChaos{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "ns", Name: "stuck", Labels: map[string]string{RunLabel: "r1"}, Finalizers: []string{RecordsFinalizer},
 	}}
@@ -414,22 +414,30 @@ func TestUndoSaysWhyAnObjectStaysAndTakesItsFinalizerWhenItIsSafe(t *testing.T) 
 	if err := w.client.Create(t.Context(), obj); err != nil {
 		t.Fatal(err)
 	}
-	ref := referTo(obj, v1alpha1.KindNetworkChaos)
+	ref := reference{MeshGroup, v1alpha1.KindNetworkChaos, "ns", "stuck"}
 	if err := remove(within(t, 100*time.Millisecond), w.client, ref); err == nil || !strings.Contains(err.Error(), "is not gone") {
 		t.Errorf("remove = %v", err)
+	}
+	let := func() (why string) {
+		t.Helper()
+		untyped, typed, err := ref.get(t.Context(), w.client)
+		if err == nil {
+			err = letGo(t.Context(), w.client, untyped, typed, &why)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return why
+	}
+	if why := let(); !strings.Contains(why, "does not answer") {
+		t.Errorf("letGo says %q", why)
 	}
 	if err := w.client.Get(t.Context(), ref.key(), obj); err != nil {
 		t.Fatal(err)
 	}
-	why := ""
-	if err := letGo(t.Context(), w.client, obj, &why); err != nil || !strings.Contains(why, "does not answer") {
-		t.Errorf("letGo = %v, %q", err, why)
-	}
 	obj.Annotations = map[string]string{ExpiresAnnotation: time.Now().Add(-time.Minute).Format(time.RFC3339Nano)}
 	w.update(obj)
-	if err := letGo(t.Context(), w.client, obj, &why); err != nil {
-		t.Fatal(err)
-	}
+	let()
 	if err := remove(within(t, time.Second), w.client, ref); err != nil {
 		t.Error(err)
 	}

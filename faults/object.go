@@ -2,15 +2,12 @@ package faults
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Names on chaos objects that harness and node agent agree on.
@@ -30,9 +27,6 @@ const (
 	NotServed = "not supported by the cutover agent"
 )
 
-// AddToScheme adds the chaos objects' types to a client's scheme.
-func AddToScheme(scheme *runtime.Scheme) error { return v1alpha1.AddToScheme(scheme) }
-
 // chaosObject is what all of Chaos Mesh's experiments have in common.
 type chaosObject interface {
 	v1alpha1.InnerObjectWithSelector
@@ -51,58 +45,35 @@ func accept(ctx context.Context, obj chaosObject) error {
 	return nil
 }
 
-// address gives the object its name and labels, and its selector the target's pods.
-func address(obj chaosObject, selector *v1alpha1.PodSelectorSpec, t Target) {
-	name := t.Object
-	if name == "" {
-		name = fmt.Sprintf("cutover-%s-%d", t.RunID, t.Fault)
-	}
+// address gives the object its name and labels, and its selector the target's pods:
+// those of the names, if it is given any, or else all that its mode lets be chosen.
+func address(obj chaosObject, name string, names []string, t Target) {
 	obj.SetName(name)
 	obj.SetNamespace(t.Namespace)
 	obj.SetLabels(map[string]string{RunLabel: t.RunID})
 	obj.SetAnnotations(map[string]string{SeedAnnotation: strconv.FormatInt(t.Seed, 10)})
-	selector.Namespaces = []string{t.Namespace}
-	selector.LabelSelectors = t.Selector.MatchLabels
-	selector.ExpressionSelectors = t.Selector.MatchExpressions
-}
-
-// reference names a chaos object to another process; it is the params of an action.
-type reference struct {
-	Group     string `json:"group"`
-	Kind      string `json:"kind"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-}
-
-func referTo(obj client.Object, kind string) reference {
-	return reference{v1alpha1.SchemeGroupVersion.Group, kind, obj.GetNamespace(), obj.GetName()}
-}
-
-func (r reference) String() string { return fmt.Sprintf("%s %s/%s", r.Kind, r.Namespace, r.Name) }
-
-func (r reference) params() json.RawMessage {
-	params, err := json.Marshal(r)
-	if err != nil {
-		panic(fmt.Sprintf("faults: strings that cannot be encoded: %v", err))
+	pods := podSelector(obj)
+	if len(names) > 0 {
+		pods.Mode, pods.Value = v1alpha1.AllMode, ""
+		pods.Selector.Pods = map[string][]string{t.Namespace: names}
+		return
 	}
-	return params
+	pods.Selector.Namespaces = []string{t.Namespace}
+	pods.Selector.LabelSelectors = t.Selector.MatchLabels
+	pods.Selector.ExpressionSelectors = t.Selector.MatchExpressions
 }
 
-// spawn is an empty object of the reference's kind, and a list of them.
-func (r reference) spawn() (chaosObject, client.ObjectList, error) {
-	kind, known := v1alpha1.AllKinds()[r.Kind]
-	if !known || r.Group != v1alpha1.SchemeGroupVersion.Group {
-		return nil, nil, fmt.Errorf("unknown chaos object %s.%s", r.Kind, r.Group)
+// podSelector is the part of the object's spec that says which pods.
+func podSelector(obj chaosObject) *v1alpha1.PodSelector {
+	switch obj := obj.(type) {
+	case *v1alpha1.NetworkChaos:
+		return &obj.Spec.PodSelector
+	case *v1alpha1.PodChaos:
+		return &obj.Spec.PodSelector
+	case *v1alpha1.StressChaos:
+		return &obj.Spec.PodSelector
 	}
-	obj, ok := kind.SpawnObject().(chaosObject)
-	if !ok {
-		return nil, nil, fmt.Errorf("chaos object %s has no status to go by", r.Kind)
-	}
-	return obj, kind.SpawnList(), nil
-}
-
-func (r reference) key() client.ObjectKey {
-	return client.ObjectKey{Namespace: r.Namespace, Name: r.Name}
+	panic(fmt.Sprintf("faults: a %T has no pods that we know of", obj))
 }
 
 // inEffect is true when all chosen pods, and one at least, are under the fault:
@@ -113,6 +84,9 @@ func inEffect(status *v1alpha1.ChaosStatus) bool {
 }
 
 func isInjected(record *v1alpha1.Record) bool { return record.Phase == v1alpha1.Injected }
+
+// mayBeInjected is also true in between, while Chaos Mesh waits for its node's word.
+func mayBeInjected(record *v1alpha1.Record) bool { return record.Phase != v1alpha1.NotInjected }
 
 // wasHit is also true of a record that has recovered since.
 func wasHit(record *v1alpha1.Record) bool { return isInjected(record) || record.InjectedCount > 0 }

@@ -11,118 +11,93 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/cutover-dev/cutover/safety"
 )
 
 var _ = register(v1alpha1.KindPodChaos, string(v1alpha1.PodKillAction), parsePodKill)
 
-// podKill deletes pods, at once unless the spec grants a grace period.
-type podKill struct {
-	spec v1alpha1.PodChaosSpec
-
-	injection *injection
-	victims   map[string]corev1.Pod // the target's pods as they were, by name
-	gone      map[string]bool       // those that the API has no more, or whose containers ended
-}
-
-var _ Fault = (*podKill)(nil)
-
+// parsePodKill reads the fault that deletes pods, at once unless the spec grants a
+// grace period.
 func parsePodKill(spec Spec) (Fault, error) {
-	f := &podKill{}
-	if err := decode(spec.Chaos.Spec, &f.spec, "action", "gracePeriod", "mode", "value", "duration"); err != nil {
+	var read v1alpha1.PodChaosSpec
+	if err := decode(spec.Chaos.Spec, &read, "action", "gracePeriod", "mode", "value", "duration"); err != nil {
 		return nil, err
 	}
-	if spec.For != 0 || f.spec.Duration != nil {
-		return nil, errors.New("pod-kill happens at once and does not last: remove for and chaos.spec.duration")
-	}
-	if f.spec.GracePeriod < 0 {
-		return nil, fmt.Errorf("chaos.spec.gracePeriod: %d is negative: write seconds, 0 or more", f.spec.GracePeriod)
-	}
-	if f.spec.Mode == "" {
-		f.spec.Mode = v1alpha1.OneMode
-	}
-	if err := checkMode(f.spec.Mode); err != nil {
+	if err := oneShot(spec, read.Duration, read.Action); err != nil {
 		return nil, err
 	}
-	return f, accept(context.Background(), &v1alpha1.PodChaos{Spec: *f.spec.DeepCopy()})
+	if read.GracePeriod < 0 {
+		return nil, fmt.Errorf("chaos.spec.gracePeriod: %d is negative: write seconds, 0 or more", read.GracePeriod)
+	}
+	if err := checkMode(&read.PodSelector, v1alpha1.OneMode); err != nil {
+		return nil, err
+	}
+	return podChaos("PodChaos pod-kill", read, 0, &death{})
 }
 
-func (f *podKill) Name() string           { return "PodChaos pod-kill" }
-func (f *podKill) Kind() string           { return v1alpha1.KindPodChaos }
-func (f *podKill) OneShot() bool          { return true }
-func (f *podKill) Lasting() time.Duration { return 0 }
+// podChaos is the fault of a PodChaos.
+func podChaos(name string, spec v1alpha1.PodChaosSpec, lasts time.Duration, by evidence) (Fault, error) {
+	f := &chaos{
+		name: name, kind: v1alpha1.KindPodChaos, action: string(spec.Action), lasting: lasts, evidence: by,
+		object: func(lasting time.Duration, t Target) chaosObject {
+			obj := &v1alpha1.PodChaos{Spec: *spec.DeepCopy()}
+			if lasting > 0 {
+				obj.Spec.Duration = new(lasting.String())
+			}
+			if spec.Action == v1alpha1.ContainerKillAction && len(spec.ContainerNames) == 0 {
+				obj.Spec.ContainerNames = []string{t.Container}
+			}
+			return obj
+		},
+	}
+	return f, accept(context.Background(), f.object(lasts, Target{Container: "app"}))
+}
 
-// Inject implements Fault. The pods that can be hit are noted down first: once
-// killed, nobody can ask them for their address.
-func (f *podKill) Inject(ctx context.Context, t Target) (safety.Undo, error) {
-	if f.injection != nil {
-		return nothing, errInjectedTwice
-	}
-	pods, err := t.pods(ctx)
-	if err != nil {
-		return nothing, err
-	}
-	f.victims, f.gone = map[string]corev1.Pod{}, map[string]bool{}
+// death is the evidence of a killed pod: its containers have exited. The pods that
+// can be hit are noted down first: once killed, nobody can ask them for their
+// address.
+type death struct {
+	victims notes[corev1.Pod]
+}
+
+func (d *death) before(_ context.Context, _ Target, pods []corev1.Pod) error {
 	for _, pod := range pods {
-		f.victims[pod.Name] = pod
+		d.victims.put(pod.UID, pod)
 	}
-	obj := &v1alpha1.PodChaos{Spec: *f.spec.DeepCopy()}
-	address(obj, &obj.Spec.Selector, t)
-	if err := accept(ctx, obj); err != nil {
-		return nothing, err
-	}
-	var undo safety.Undo
-	f.injection, undo, err = inject(ctx, t, obj, f.Kind(), 0)
-	return undo, err
+	return nil
 }
 
-// Prove implements Fault: it waits, while ctx lasts, until the containers of the
-// killed pods have exited.
-func (f *podKill) Prove(ctx context.Context) (Effect, error) {
-	if f.injection == nil {
-		return Effect{Because: "nothing was injected"}, nil
+// during waits, while ctx lasts, until the containers of the killed pods have exited.
+func (d *death) during(ctx context.Context, t Target, hits []hit) (Effect, error) {
+	noted := map[string]corev1.Pod{}
+	for _, pod := range d.victims.all() {
+		noted[pod.Name] = pod
 	}
-	names, err := f.injection.hit(ctx)
-	if err != nil {
-		return Effect{Because: err.Error()}, err
-	}
-	if len(names) == 0 {
-		return Effect{Because: "no pod was killed"}, nil
-	}
-	for _, name := range names {
-		if _, noted := f.victims[name]; !noted {
-			return Effect{Because: "pod " + name + " was killed but not seen before, so its end cannot be measured"}, nil
+	gone := map[string]bool{} // those that the API has no more, or whose containers ended
+	return untilShown(ctx, func() Effect {
+		var seen tally
+		for _, h := range hits {
+			victim, known := noted[h.pod]
+			if !known {
+				seen.doubt("pod " + h.pod + " was killed but not seen before, so its end cannot be measured")
+			} else if err := exited(ctx, t, victim, gone); err != nil {
+				seen.doubt(fmt.Sprintf("pod %s: %v", h.pod, err))
+			} else {
+				seen.shows(h.pod, "")
+			}
 		}
-	}
-	doubt := f.doubt(ctx, names)
-	for doubt != "" && pause(ctx, pollEvery) {
-		if last := f.doubt(ctx, names); last == "" || ctx.Err() == nil {
-			doubt = last
+		effect := seen.effect("asked for the end of pods")
+		if effect.Proven {
+			effect.Because = fmt.Sprintf("%d pods are gone and answer no more", len(effect.Pods))
 		}
-	}
-	if doubt != "" {
-		return Effect{Because: doubt}, nil
-	}
-	return Effect{Proven: true, Pods: names, Because: fmt.Sprintf("%d pods are gone and answer no more", len(names))}, nil
-}
-
-// doubt is "" once every victim has exited.
-func (f *podKill) doubt(ctx context.Context, names []string) string {
-	for _, name := range names {
-		if err := f.exited(ctx, f.victims[name]); err != nil {
-			return fmt.Sprintf("pod %s: %v", name, err)
-		}
-	}
-	return ""
+		return effect
+	}), nil
 }
 
 // exited is nil if the pod is gone from the API, or its containers have ended, and
 // its address is dead. The API alone does not prove it: a pod that is deleted by
 // force is gone there before its container has even been signalled.
-func (f *podKill) exited(ctx context.Context, victim corev1.Pod) error {
-	t := f.injection.target
-	if !f.gone[victim.Name] {
+func exited(ctx context.Context, t Target, victim corev1.Pod, gone map[string]bool) error {
+	if !gone[victim.Name] {
 		var now corev1.Pod
 		err := t.Client.Get(ctx, client.ObjectKeyFromObject(&victim), &now)
 		if err != nil && !apierrors.IsNotFound(err) {
@@ -131,13 +106,13 @@ func (f *podKill) exited(ctx context.Context, victim corev1.Pod) error {
 		if err == nil && now.UID == victim.UID && !terminated(now) {
 			return errors.New("its containers are still running")
 		}
-		f.gone[victim.Name] = true
+		gone[victim.Name] = true
 	}
 	conn, err := t.Dial(ctx, t.addr(victim))
 	switch {
 	case err == nil:
 		conn.Close()
-		return f.readdressed(ctx, victim)
+		return readdressed(ctx, t, victim)
 	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
 		return nil
 	}
@@ -156,9 +131,9 @@ func terminated(pod corev1.Pod) bool {
 
 // readdressed is nil if what answers at the victim's address is another pod, which
 // gets the address only after the victim's sandbox is gone.
-func (f *podKill) readdressed(ctx context.Context, victim corev1.Pod) error {
+func readdressed(ctx context.Context, t Target, victim corev1.Pod) error {
 	var list corev1.PodList
-	if err := f.injection.target.Client.List(ctx, &list); err != nil {
+	if err := t.Client.List(ctx, &list); err != nil {
 		return fmt.Errorf("it still answers, and whether another pod has its address is unknown: %w", err)
 	}
 	for _, pod := range list.Items {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -53,6 +54,29 @@ func (t Target) podsNamed(ctx context.Context, names []string) ([]corev1.Pod, er
 		}
 	}
 	return living, nil
+}
+
+// living are the pods that were hit and are still there.
+func (t Target) living(ctx context.Context, hits []hit) ([]corev1.Pod, error) {
+	var names []string
+	for _, h := range hits {
+		if !slices.Contains(names, h.pod) {
+			names = append(names, h.pod)
+		}
+	}
+	return t.podsNamed(ctx, names)
+}
+
+// untilShown looks again, while ctx lasts, until the effect is proven, and returns
+// what was seen last.
+func untilShown(ctx context.Context, look func() Effect) Effect {
+	effect := look()
+	for !effect.Proven && pause(ctx, pollEvery) {
+		if last := look(); last.Proven || ctx.Err() == nil {
+			effect = last
+		}
+	}
+	return effect
 }
 
 func (t Target) addr(pod corev1.Pod) string {

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -55,29 +56,31 @@ func remove(ctx context.Context, c client.Client, ref reference) error {
 	began, last := time.Now(), "nothing was tried"
 	asked := false
 	err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
-		// Fresh each time: what an answer leaves out would stay from the one before.
-		obj, _, err := ref.spawn()
-		if err != nil {
-			return false, err
-		}
-		obj.SetName(ref.Name)
-		obj.SetNamespace(ref.Namespace)
+		var err error
 		if !asked {
-			err = c.Delete(ctx, obj)
+			err = c.Delete(ctx, ref.bare())
 		}
-		if err == nil {
-			asked = true
-			err = c.Get(ctx, ref.key(), obj)
+		if isGone(err) {
+			return true, nil
 		}
 		if err != nil {
 			last = err.Error() // the API server may be away for a while
-			return isGone(err), nil
+			return false, nil
+		}
+		asked = true
+		untyped, obj, err := ref.get(ctx, c)
+		if isGone(err) {
+			return true, nil
+		}
+		if err != nil {
+			last = err.Error()
+			return false, nil
 		}
 		last = describe(obj.GetStatus())
 		if time.Since(began) < patience {
 			return false, nil
 		}
-		return false, letGo(ctx, c, obj, &last)
+		return false, letGo(ctx, c, untyped, obj, &last)
 	})
 	if err != nil {
 		return fmt.Errorf("%s is not gone: %s: %w", ref, last, err)
@@ -89,19 +92,43 @@ func remove(ctx context.Context, c client.Client, ref reference) error {
 func isGone(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatchError(err) }
 
 // letGo takes the finalizer off an object that nobody serves any more.
-func letGo(ctx context.Context, c client.Client, obj chaosObject, last *string) error {
-	if why := suffering(obj, time.Now()); why != "" {
+func letGo(ctx context.Context, c client.Client, untyped *unstructured.Unstructured, obj chaosObject, last *string) error {
+	why, err := stillSuffering(ctx, c, obj, time.Now())
+	if err != nil {
+		return err
+	}
+	if why != "" {
 		*last += ": " + why
 		return nil
 	}
-	healed := obj.DeepCopyObject().(chaosObject)
+	healed := untyped.DeepCopy()
 	healed.SetFinalizers(slices.DeleteFunc(healed.GetFinalizers(), func(f string) bool { return f == RecordsFinalizer }))
 	// Locked, so that a server that has come back in the meantime wins.
-	patch := client.MergeFromWithOptions(obj, client.MergeFromWithOptimisticLock{})
+	patch := client.MergeFromWithOptions(untyped, client.MergeFromWithOptimisticLock{})
 	if err := c.Patch(ctx, healed, patch); err != nil && !isGone(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("remove its finalizer: %w", err)
 	}
 	return nil
+}
+
+// stillSuffering is [suffering], but for pods that are gone: they suffer from
+// nothing, whatever an object says that nobody serves.
+func stillSuffering(ctx context.Context, c client.Client, obj chaosObject, now time.Time) (string, error) {
+	why := suffering(obj, now)
+	if why == "" {
+		return "", nil
+	}
+	for _, record := range obj.GetStatus().Experiment.Records {
+		var pod corev1.Pod
+		err := c.Get(ctx, client.ObjectKey{Namespace: obj.GetNamespace(), Name: hitOf(record).pod}, &pod)
+		if err == nil {
+			return why, nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return "", fmt.Errorf("look whether pod %s is gone: %w", hitOf(record).pod, err)
+		}
+	}
+	return "", nil
 }
 
 // suffering is "" if the fault of an object is surely over although nobody says
@@ -116,7 +143,7 @@ func suffering(obj chaosObject, now time.Time) string {
 	}
 	promise := obj.GetAnnotations()[ExpiresAnnotation]
 	if promise == "" {
-		if slices.ContainsFunc(obj.GetStatus().Experiment.Records, isInjected) {
+		if slices.ContainsFunc(obj.GetStatus().Experiment.Records, mayBeInjected) {
 			return fmt.Sprintf("pods are under the fault and whoever injected it does not answer: see to its controller, "+
 				"or, if those pods are gone, annotate the object with %s=forced", cleanAnnotation)
 		}
@@ -136,9 +163,12 @@ func suffering(obj chaosObject, now time.Time) string {
 const cleanAnnotation = "chaos-mesh.chaos-mesh.org/cleanFinalizer"
 
 // kinds are those that can leave objects behind.
-func kinds() []string {
+func kinds() []string { return kindsOf(Supported()) }
+
+// kindsOf sorted keys of faults, each once.
+func kindsOf(keys []string) []string {
 	var kinds []string
-	for _, key := range Supported() {
+	for _, key := range keys {
 		kind, _, _ := strings.Cut(key, " ")
 		kinds = append(kinds, kind)
 	}
@@ -178,23 +208,37 @@ func leftovers(ctx context.Context, c client.Client, runID string) ([]leftover, 
 		label = client.MatchingLabels{RunLabel: runID}
 	}
 	var found []leftover
-	for _, kind := range kinds() {
-		list := v1alpha1.AllKinds()[kind].SpawnList()
-		err := c.List(ctx, list, label)
-		if isGone(err) {
-			continue
-		}
-		if err != nil {
-			return found, fmt.Errorf("look for objects of kind %s: %w", kind, err)
-		}
-		err = meta.EachListItem(list, func(item runtime.Object) error {
-			obj := item.(client.Object)
-			found = append(found, leftover{referTo(obj, kind), obj.GetFinalizers()})
-			return nil
-		})
-		if err != nil {
-			return found, fmt.Errorf("go through objects of kind %s: %w", kind, err)
+	err := eachObject(ctx, c, func(ref reference, obj *unstructured.Unstructured) {
+		found = append(found, leftover{ref, obj.GetFinalizers()})
+	}, label)
+	return found, err
+}
+
+// Living lists the chaos objects of all runs that are there, by their UIDs.
+func Living(ctx context.Context, c client.Client) ([]types.UID, error) {
+	var living []types.UID
+	err := eachObject(ctx, c, func(_ reference, obj *unstructured.Unstructured) { living = append(living, obj.GetUID()) })
+	return living, err
+}
+
+// eachObject visits the chaos objects of every kind and group.
+func eachObject(ctx context.Context, c client.Client, visit func(reference, *unstructured.Unstructured), options ...client.ListOption) error {
+	for _, group := range groups {
+		for _, kind := range kinds() {
+			of := reference{Group: group, Kind: kind}
+			list := of.listOf()
+			err := c.List(ctx, list, options...)
+			if isGone(err) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("look for objects of kind %s.%s: %w", kind, group, err)
+			}
+			for n := range list.Items {
+				obj := &list.Items[n]
+				visit(reference{group, kind, obj.GetNamespace(), obj.GetName()}, obj)
+			}
 		}
 	}
-	return found, nil
+	return nil
 }

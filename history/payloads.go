@@ -45,6 +45,7 @@ type PlannedFault struct {
 	For     Duration `json:"for"`  // 0 for a one-shot fault
 	Target  string   `json:"target"`
 	OneShot bool     `json:"oneShot"`
+	Driver  string   `json:"driver,omitempty"` // who is to do it: chaos-mesh, agent; "" if nobody can, or in old records
 }
 
 // Recover says when an incident counts as over.
@@ -71,6 +72,16 @@ type Control struct {
 // Phase is the beginning of a part of the run.
 type Phase struct {
 	Name string `json:"name"` // preflight, baseline, load, steady-state, drill, release, recovery, heal
+}
+
+// Dependency is one that runs beside the cluster and is ready.
+type Dependency struct {
+	Name    string         `json:"name"`
+	Image   string         `json:"image"`  // as the scenario calls it
+	Digest  string         `json:"digest"` // of what ran
+	Address string         `json:"address"`
+	Ports   map[string]int `json:"ports,omitempty"`
+	TookMs  float64        `json:"tookMs"` // to be ready
 }
 
 // SteadyState is the verdict on the baseline before anything was touched.
@@ -114,7 +125,8 @@ type StepEnded struct {
 
 // FaultApplied is the instant the API took a fault.
 type FaultApplied struct {
-	Fault int `json:"fault"` // index into Plan.Faults
+	Fault  int    `json:"fault"`            // index into Plan.Faults
+	Driver string `json:"driver,omitempty"` // who does it; "" in old records
 }
 
 // FaultInjected says that one pod is under the fault, or was hit by it.
@@ -236,6 +248,7 @@ type RunEnded struct {
 
 func (Plan) EventType() string          { return "plan" }
 func (Phase) EventType() string         { return "phase" }
+func (Dependency) EventType() string    { return "dependency" }
 func (SteadyState) EventType() string   { return "steady-state" }
 func (Drill) EventType() string         { return "drill" }
 func (ReleaseBegan) EventType() string  { return "release-began" }

@@ -44,9 +44,9 @@ func incidentsTable(rec record) table {
 
 func faultsSection(rec record) section {
 	t := table{ID: "faults-table", Caption: "What was asked for, and what was measured at the target",
-		Head: head("Fault", "Asked", "#Applied", "#Ended", "Proven", "#Effect", "Pods hit", "Escaped", "Because")}
+		Head: head("Fault", "Asked", "By", "#Applied", "#Ended", "Proven", "#Effect", "Pods hit", "Escaped", "Because")}
 	for i, f := range rec.r.Faults {
-		t.Rows = append(t.Rows, []cell{text(faultName(rec, i)), text(askedOf(rec, i)),
+		t.Rows = append(t.Rows, []cell{text(faultName(rec, i)), text(askedOf(rec, i)), text(driverName(f.Driver)),
 			number(clock(instant(f.InjectedMs))), number(clock(instant(f.HealedMs))),
 			proven(f), number(effect(f.EffectMs)), code(strings.Join(f.Pods, ", ")), escaped(f.Escaped), text(f.Because)})
 	}
@@ -55,6 +55,17 @@ func faultsSection(rec record) section {
 		s.Notes = []string{"The scenario asks for none."}
 	}
 	return s
+}
+
+// driverName is who did a fault, for people; "" if the record does not say.
+func driverName(driver string) string {
+	switch driver {
+	case "chaos-mesh":
+		return "Chaos Mesh"
+	case "agent":
+		return "the cutover agent"
+	}
+	return driver
 }
 
 func proven(f verdict.Fault) cell {

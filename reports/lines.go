@@ -55,6 +55,9 @@ func (l *lines) setup(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.Skipped](e); ok {
 		return "skipped", p.Because
 	}
+	if p, ok := history.Decode[history.Dependency](e); ok {
+		return "dependency", fmt.Sprintf("%s ready at %s in %.1f s (%s)", p.Name, p.Address, p.TookMs/1000, p.Image)
+	}
 	if p, ok := history.Decode[history.SteadyState](e); ok {
 		if p.Rejected {
 			return "baseline", "steady state NOT proven: " + p.Because
@@ -97,7 +100,11 @@ func (l *lines) release(e history.Event) (string, string) {
 
 func (l *lines) fault(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.FaultApplied](e); ok {
-		return "fault", l.faultName(p.Fault) + " taken by the API"
+		line := l.faultName(p.Fault) + " taken by the API"
+		if p.Driver != "" {
+			line += ", for " + driverName(p.Driver)
+		}
+		return "fault", line
 	}
 	if p, ok := history.Decode[history.FaultProven](e); ok {
 		state := "proven"

@@ -19,6 +19,7 @@ func TestLines(t *testing.T) {
 		{"step", []history.Payload{history.StepLive{Name: "weight-25", Weight: 25}}, "step       +1.0 s weight-25 live: 25 % on the candidate"},
 		// A fault is named by what it does and to whom.
 		{"fault", []history.Payload{history.FaultApplied{Fault: 0}}, "fault      +1.0 s NetworkChaos delay 600ms on candidate taken by the API"},
+		{"fault, with who does it", []history.Payload{history.FaultApplied{Fault: 0, Driver: "chaos-mesh"}}, "fault      +1.0 s NetworkChaos delay 600ms on candidate taken by the API, for Chaos Mesh"},
 		// One that was not proven says so.
 		{"unproven", []history.Payload{history.FaultProven{Fault: 0, Because: "nothing was seen"}}, "fault      +1.0 s NetworkChaos delay 600ms on candidate: NOT proven on 0 pods (nothing was seen)"},
 		// A reading that passes is no news.

@@ -26,7 +26,7 @@ func plan() history.Plan {
 		Strategy: "canary", Steps: []string{"deploy-candidate", "weight-5", "weight-25", "weight-50", "weight-100"},
 		Deadline: dur(3 * time.Minute), SLO: history.SLO{Latency: dur(500 * time.Millisecond), Availability: 0.999},
 		GateEvery: dur(time.Second), GateFails: 2, GateLimits: "errors <= 1%, p99 <= 500ms", Rate: 200,
-		Faults:  []history.PlannedFault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", When: "live", For: dur(20 * time.Second), Target: "candidate"}},
+		Faults:  []history.PlannedFault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", When: "live", For: dur(20 * time.Second), Target: "candidate", Driver: "agent"}},
 		Recover: history.Recover{Confirm: dur(10 * time.Second), Within: dur(time.Minute)},
 		Expect: history.Expect{Outcome: "rolled-back", MTTR: ptr(dur(15 * time.Second)), Detection: ptr(dur(5 * time.Second)),
 			Availability: ptr(history.Fraction(0.95))},
@@ -164,7 +164,7 @@ func rolledBackPods() []history.Event {
 // killed, one restarts, one turns unready, and one that was born later escapes.
 func podTrouble() (history.History, verdict.Run) {
 	h, r := rolledBack(20)
-	h.Plan.Faults = append(slices.Clone(h.Plan.Faults), history.PlannedFault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", When: "live", Target: "baseline", OneShot: true})
+	h.Plan.Faults = append(slices.Clone(h.Plan.Faults), history.PlannedFault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", When: "live", Target: "baseline", OneShot: true, Driver: "chaos-mesh"})
 	b, c := history.Baseline, history.Candidate
 	h.Events = append(h.Events,
 		podSeen(0.4, b, "shop-v1-old7q", "ready"),
@@ -179,7 +179,7 @@ func podTrouble() (history.History, verdict.Run) {
 		history.NewEvent(at(22.6), history.PodSeen{Pod: "shop-v1-6gk2x", Version: b, Phase: "ready", Restarts: 1, Reason: "OOMKilled, exit code 137"}),
 		podSeen(17.8, c, "shop-v2-late2", "terminating"), podSeen(19, c, "shop-v2-late2", "gone"))
 	slices.SortStableFunc(h.Events, func(a, b history.Event) int { return int(a.At - b.At) })
-	r.Faults = append(slices.Clone(r.Faults), verdict.Fault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", InjectedMs: ms(9), Proven: true, Pods: []string{"shop-v1-old7q"}, Escaped: []string{}})
+	r.Faults = append(slices.Clone(r.Faults), verdict.Fault{Name: "PodChaos pod-kill", Kind: "PodChaos", Step: "weight-5", Driver: "chaos-mesh", InjectedMs: ms(9), Proven: true, Pods: []string{"shop-v1-old7q"}, Escaped: []string{}})
 	r.Faults[0].Escaped = []string{"shop-v2-late2"}
 	return h, r
 }
@@ -198,7 +198,7 @@ func rolledBackRun(requests []history.Request) verdict.Run {
 		Steps: []verdict.Step{
 			{Name: "deploy-candidate", BeginMs: ms(6), LiveMs: ms(8.1), EndMs: ms(8.7)}, {Name: "weight-5", BeginMs: ms(8.7), LiveMs: ms(8.9), EndMs: ms(13.8)},
 			{Name: "weight-25", BeginMs: ms(13.8), LiveMs: ms(14), EndMs: ms(17.25)}, {Name: "rollback", BeginMs: ms(17.25), LiveMs: ms(17.6), EndMs: ms(19)}},
-		Faults: []verdict.Fault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", InjectedMs: ms(15.1), HealedMs: ms(27.8),
+		Faults: []verdict.Fault{{Name: "NetworkChaos delay 600ms", Kind: "NetworkChaos", Step: "weight-25", Driver: "agent", InjectedMs: ms(15.1), HealedMs: ms(27.8),
 			Proven: true, EffectMs: ptr(603.0), Because: "round trip 0.4 ms → 603 ms", Pods: []string{"shop-v2-abc", "shop-v2-def"}, Escaped: []string{}}},
 		Gate: verdict.Gate{Readings: 9, Failures: 2, NoData: 1}, Residue: []string{},
 		Checks: []verdict.Finding{

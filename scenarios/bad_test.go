@@ -20,6 +20,11 @@ func write(t *testing.T, file, text string) {
 
 func edit(texts ...string) []string { return texts }
 
+// with edits good so that it has a dependency, and whatever else.
+func with(dependency string, more ...string) []string {
+	return append(more, "release: {strategy", "dependencies:\n  - "+dependency+"\nrelease: {strategy")
+}
+
 // bad are scenarios with one mistake, and what must be said of it: the line, the
 // key, and the way out.
 var bad = []struct {
@@ -92,6 +97,35 @@ var bad = []struct {
 	{edit("  service: shop", "  service: shop\n  writable: [/]"), `:8: app.writable[0]: "/" is no folder of a container`},
 	{edit("  service: shop", "  service: shop\n  writable: [/tmp, /tmp]"), `:8: app.writable[1]: "/tmp" is given twice`},
 	{edit("candidate: {env", "candidate: {replicas: 0, env"), ":11: app.candidate.replicas: 0: write 1 or more"},
+
+	// What it depends on.
+	{with("{name: db}"), ":13: dependencies[0].image: missing"},
+	{with("{name: DB, image: redis:7}"), `:13: dependencies[0].name: "DB" is no name: write up to 63 small letters`},
+	{with("{name: db, image: redis:7}\n  - {name: db, image: redis:8}"), `:14: dependencies[1].name: "db" is also the name on line 13`},
+	{with("{name: db, image: 'two words'}"), `:13: dependencies[0].image: "two words" is no image: write ko://`},
+	{with("{name: db, image: redis:7, ports: {Redis: 6379}}"), `:13: dependencies[0].ports.Redis: "Redis" is no name of a port`},
+	{with("{name: db, image: redis:7, ports: {redis: 0}}"), ":13: dependencies[0].ports.redis: 0 is no port"},
+	{with("{name: db, image: redis:7, port: 6379}"), ":13: dependencies[0].port: unknown key; known here: args, command, env, files, image, name, ports, wait; did you mean \"ports\"?"},
+	{with("{name: db, image: redis:7, files: {redis.conf: x}}"), `:13: dependencies[0].files.redis.conf: "redis.conf" is no file of a container`},
+	{with("{name: db, image: redis:7, wait: {timeout: 0s}}"), ":13: dependencies[0].wait.timeout: 0s is over before anything can be ready"},
+	{with("{name: db, image: redis:7, wait: {times: 2}}"), ":13: dependencies[0].wait.times: only with log"},
+	{with("{name: db, image: redis:7, wait: {log: x, times: 0}}"), ":13: dependencies[0].wait.times: 0: write 1 or more"},
+	{with("{name: db, image: redis:7, wait: {log: ''}}"), ":13: dependencies[0].wait.log: empty"},
+	{with("{name: db, image: redis:7, wait: {exec: []}}"), ":13: dependencies[0].wait.exec: empty"},
+	{with("{name: db, image: redis:7, wait: {http: {}}}"), ":13: dependencies[0].wait.http.path: missing"},
+	{with("{name: db, image: redis:7, wait: {http: {path: /}}}"), ":13: dependencies[0].wait.http: db has 0 ports: name the one to ask as port"},
+	{with("{name: db, image: redis:7, ports: {admin: 80}, wait: {http: {path: /, port: amin}}}"), `:13: dependencies[0].wait.http.port: no port "amin"; its ports: admin; did you mean "admin"?`},
+	{with("{name: db, image: redis:7, ports: {admin: 80}, wait: {http: {path: up}}}"), `:13: dependencies[0].wait.http.path: "up" must begin with /`},
+
+	// References to it.
+	{edit("VERSION: v2", "STORE: '${dependencies.db.host}'"), ":11: app.candidate.env.STORE: ${dependencies.db.host}: no dependency is there yet"},
+	{with("{name: db, image: redis:7, ports: {redis: 6379}}", "VERSION: v2", "STORE: '${dependencies.dv.host}:1'"),
+		`:11: app.candidate.env.STORE: ${dependencies.dv.host} stands for nothing; known here: ${dependencies.db.host}, ${dependencies.db.port.redis}, ${dependencies.db.port}; did you mean "${dependencies.db.host}"?`},
+	{with("{name: db, image: redis:7, ports: {a: 1, b: 2}}", "VERSION: v2", "PORT: '${dependencies.db.port}'"),
+		":11: app.candidate.env.PORT: ${dependencies.db.port} stands for nothing; known here: ${dependencies.db.host}, ${dependencies.db.port.a}, ${dependencies.db.port.b}"},
+	{with("{name: db, image: redis:7}", "  service: shop", "  service: shop\n  args: [--db, '${dependencies.db.host']"), ":8: app.args[1]: ${dependencies.db.host stands for nothing"},
+	{with("{name: db, image: redis:7}", "path: /cart", "path: '/${dependencies.db.host}'"), ":20: load.requests[0].path: ${dependencies.db.host} is not filled in here"},
+	{with("{name: a, image: redis:7, env: {B: '${dependencies.b.host}'}}\n  - {name: b, image: redis:7}"), ":13: dependencies[0].env.B: ${dependencies.b.host}: no dependency is there yet; write it under dependencies, above what refers to it"},
 
 	// The release.
 	{edit("canary, steps", "canry, steps"), `:12: release.strategy: unknown strategy "canry"; known: canary`},

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/cutover-dev/cutover/dependencies"
 )
 
 // maxSize bounds a file: a scenario is a page, and whatever is larger is no scenario.
@@ -231,6 +233,9 @@ func (d *decoder) word(node *yaml.Node, key string, v reflect.Value) {
 		return
 	}
 	v.SetString(node.Value)
+	if len(dependencies.References(node.Value)) > 0 {
+		d.referring[key] = node.Value
+	}
 	if c, ok := choices[generic(key)]; ok {
 		if wrong := c.judge(node.Value); wrong != "" {
 			d.add(key, "%s", wrong)

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -158,6 +159,31 @@ testdata/bad.yaml:15: load.rate: `
 	var problems Problems
 	if !errors.As(err, &problems) || len(problems) != 3 {
 		t.Errorf("%d problems, want 3: one for each mistake, and none that follows from them", len(problems))
+	}
+}
+
+func TestDependencies(t *testing.T) {
+	s, err := decode(broken(t, "{VERSION: v2}", "{VERSION: v2, STORE: '${dependencies.db.host}:${dependencies.db.port}'}",
+		"release: {strategy", "dependencies:\n  - {name: db, image: 'redis:7', ports: {redis: 6379}, files: {/etc/redis.conf: maxmemory 10mb}}\n"+
+			"  - {name: web, image: 'nginx:1', args: ['${dependencies.db.port.redis}'], wait: {log: up, timeout: 5s}}\nrelease: {strategy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, web := s.Dependencies[0], s.Dependencies[1]
+	if db.Wait.Timeout != seconds(60) || db.Wait.Times != 1 || db.Files["/etc/redis.conf"] == "" || web.Wait.Timeout != seconds(5) {
+		t.Errorf("got %+v", s.Dependencies)
+	}
+	// A scenario without any keeps the hash that it had before there were any.
+	without, err := decode(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Hash() == without.Hash() {
+		t.Error("dependencies do not change the hash")
+	}
+	encoded, err := json.Marshal(without)
+	if err != nil || strings.Contains(string(encoded), "ependencies") {
+		t.Errorf("%v: %s", err, encoded)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
@@ -18,6 +19,7 @@ import (
 // where it stands.
 var defaults = map[reflect.Type]any{
 	reflect.TypeFor[release.App]():         release.App{}.WithDefaults(),
+	reflect.TypeFor[dependencies.Wait]():   dependencies.Wait{}.WithDefaults(),
 	reflect.TypeFor[release.Spec]():        release.Spec{}.WithDefaults(),
 	reflect.TypeFor[gates.Spec]():          gates.Spec{}.WithDefaults(),
 	reflect.TypeFor[loadgen.Spec]():        loadgen.Spec{}.WithDefaults(),

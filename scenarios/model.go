@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
@@ -23,19 +24,20 @@ const (
 
 // Scenario is one release, what breaks it, and what must become of it.
 type Scenario struct {
-	APIVersion string           `yaml:"apiVersion" json:"apiVersion"`
-	Kind       string           `yaml:"kind" json:"kind"`
-	Metadata   Metadata         `yaml:"metadata" json:"metadata"`
-	Why        string           `yaml:"why" json:"why"`                           // one sentence: what is promised, and to whom it matters
-	App        release.App      `yaml:"app" json:"app"`                           // the service under release and its two versions
-	Release    release.Spec     `yaml:"release" json:"release"`                   // how traffic moves
-	Gate       *gates.Spec      `yaml:"gate,omitempty" json:"gate,omitempty"`     // what judges each step; without one, nothing does
-	Load       loadgen.Spec     `yaml:"load" json:"load"`                         // the users
-	Faults     []faults.Spec    `yaml:"faults,omitempty" json:"faults,omitempty"` // what breaks, and when
-	Recover    history.Recover  `yaml:"recover,omitempty" json:"recover"`         // when an incident is over
-	Expect     history.Expect   `yaml:"expect" json:"expect"`                     // what must become of it
-	Control    *history.Control `yaml:"control,omitempty" json:"control,omitempty"`
-	Seed       int64            `yaml:"seed,omitempty" json:"seed,omitempty"` // of all chance in the run; without one, the caller draws it
+	APIVersion   string              `yaml:"apiVersion" json:"apiVersion"`
+	Kind         string              `yaml:"kind" json:"kind"`
+	Metadata     Metadata            `yaml:"metadata" json:"metadata"`
+	Why          string              `yaml:"why" json:"why"`                                       // one sentence: what is promised, and to whom it matters
+	App          release.App         `yaml:"app" json:"app"`                                       // the service under release and its two versions
+	Dependencies []dependencies.Spec `yaml:"dependencies,omitempty" json:"dependencies,omitempty"` // what the app needs beside the cluster
+	Release      release.Spec        `yaml:"release" json:"release"`                               // how traffic moves
+	Gate         *gates.Spec         `yaml:"gate,omitempty" json:"gate,omitempty"`                 // what judges each step; without one, nothing does
+	Load         loadgen.Spec        `yaml:"load" json:"load"`                                     // the users
+	Faults       []faults.Spec       `yaml:"faults,omitempty" json:"faults,omitempty"`             // what breaks, and when
+	Recover      history.Recover     `yaml:"recover,omitempty" json:"recover"`                     // when an incident is over
+	Expect       history.Expect      `yaml:"expect" json:"expect"`                                 // what must become of it
+	Control      *history.Control    `yaml:"control,omitempty" json:"control,omitempty"`
+	Seed         int64               `yaml:"seed,omitempty" json:"seed,omitempty"` // of all chance in the run; without one, the caller draws it
 
 	// Path is the file it was read from.
 	Path string `yaml:"-" json:"-"`

@@ -42,13 +42,16 @@ func (ps Problems) Error() string {
 
 // report gathers the problems of one file and knows where each key stands.
 type report struct {
-	file     string
-	lines    map[string]int // by full key path
-	problems Problems
-	spoilt   []string // keys that are wrong already, so that nothing is said of them twice
+	file      string
+	lines     map[string]int    // by full key path
+	referring map[string]string // the texts that refer to dependencies, by full key path
+	problems  Problems
+	spoilt    []string // keys that are wrong already, so that nothing is said of them twice
 }
 
-func newReport(file string) *report { return &report{file: file, lines: map[string]int{}} }
+func newReport(file string) *report {
+	return &report{file: file, lines: map[string]int{}, referring: map[string]string{}}
+}
 
 // add reports a problem with key, on its line or on that of the section around it.
 func (r *report) add(key, format string, args ...any) {

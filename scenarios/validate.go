@@ -24,6 +24,7 @@ type validator struct {
 func (v *validator) validate() {
 	v.metadata()
 	v.app()
+	v.dependencies()
 	v.release()
 	v.load()
 	if v.s.Gate != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cutover-dev/cutover/dependencies"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
@@ -19,6 +20,8 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[Scenario]():            {"apiVersion", "kind", "metadata", "why", "app", "release", "load", "expect"},
 	reflect.TypeFor[Metadata]():            {"name"},
 	reflect.TypeFor[release.App]():         {"image", "service", "ports"},
+	reflect.TypeFor[dependencies.Spec]():   {"name", "image"},
+	reflect.TypeFor[dependencies.HTTP]():   {"path"},
 	reflect.TypeFor[release.Spec]():        {"strategy", "steps"},
 	reflect.TypeFor[gates.ErrorLimit]():    {"max"},
 	reflect.TypeFor[loadgen.Spec]():        {"rate", "slo", "requests"},
@@ -86,7 +89,6 @@ var planned = map[string]string{
 	"app.kustomize":        "app.image makes the Deployment and the Service",
 	"app.workload":         "app.image makes the Deployment and the Service",
 	"app.container":        "app.image makes the Deployment and the Service",
-	"app.dependencies":     "a service that needs no other",
 	"app.version.digest":   "header, json, or neither: then the gateway's access log tells",
 	"app.version.image":    "header, json, or neither: then the gateway's access log tells",
 	"app.baseline.values":  variants,

@@ -1,7 +1,6 @@
 package suites_test
 
 import (
-	"context"
 	"syscall"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/cluster/kind"
-	"github.com/cutover-dev/cutover/cluster/provider"
 )
 
 // killGround is what the kill test knows of one sort of cluster. Other clusters may
@@ -97,13 +95,4 @@ type fate struct {
 	alone    part          // goes without a clean-up, which removes the rest
 	within   time.Duration // how long that takes
 	fromKill bool          // it counts from the kill, else from the end of the run
-}
-
-// attach connects to a cluster of the suites' sort.
-func attach(ctx context.Context, name string) (provider.Cluster, error) {
-	made, err := provider.Named(sortOfCluster())
-	if err != nil {
-		return nil, err
-	}
-	return made.Attach(ctx, name)
 }

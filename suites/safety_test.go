@@ -43,13 +43,13 @@ var _ = Describe("a fault", Ordered, Label("safety"), func() {
 		asked  = 400 * time.Millisecond
 		healed = 100 * time.Millisecond // a round trip below this is one without the fault
 	)
-	var detached *embedded.Cluster
+	var detached provider.Cluster
 
 	BeforeAll(func(ctx SpecContext) {
 		cutover(ctx, "cluster", "up", "--cluster", "embedded", "--name", name)
 		DeferCleanup(func(ctx SpecContext) { cutover(ctx, "cluster", "down", "--name", name) }, NodeTimeout(time.Minute))
 		var err error
-		detached, err = embedded.Attach(name)
+		detached, err = attach(ctx, name)
 		Expect(err).NotTo(HaveOccurred())
 	}, NodeTimeout(2*time.Minute))
 
@@ -107,7 +107,7 @@ func clientOf(c cluster.Cluster) client.WithWatch {
 // the agent.
 func platformOf(ctx SpecContext, c provider.Cluster) string {
 	GinkgoHelper()
-	installed, err := experiment.Install(ctx, c, c.Programs(), binary)
+	installed, err := experiment.Install(ctx, c, binary)
 	Expect(err).NotTo(HaveOccurred())
 	return installed.Image
 }

@@ -27,7 +27,11 @@ var _ = Describe("scenario", func() {
 			if missing := scenario.Missing(); len(missing) > 0 {
 				Skip(missing.Error()) // the host has no apt, or found no mirror: see the Makefile
 			}
-			judge(scenario, perform(ctx, scenario))
+			run := perform(ctx, scenario)
+			if run.Verdict == verdict.Skipped && len(scenario.Dependencies) > 0 {
+				Skip(run.Because) // these run beside kind only
+			}
+			judge(scenario, run)
 		})
 	}
 })

@@ -43,7 +43,7 @@ var _ = Describe("runs side by side", Label("safety"), func() {
 		}
 		Expect(clusters).To(HaveLen(together), "some shared a cluster")
 		for name := range clusters {
-			_, err := embedded.Attach(name)
+			_, err := attach(ctx, name)
 			Expect(err).To(HaveOccurred(), "cluster %s outlived its run", name)
 			Expect(output(ctx, "find", "/sys/fs/cgroup", "-name", "cutover-"+name)).To(BeEmpty())
 		}

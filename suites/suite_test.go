@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shared, err = sort.Up(ctx, provider.Options{Nodes: 1, Owned: true, Out: GinkgoWriter, Executable: binary})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx SpecContext) { Expect(shared.Close(ctx)).To(Succeed()) }, NodeTimeout(time.Minute))
-	platform, err = experiment.Install(ctx, shared, shared.Programs(), binary)
+	platform, err = experiment.Install(ctx, shared, binary)
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(20*time.Minute))
 
@@ -65,6 +66,15 @@ var _ = ReportAfterSuite("index", func(Report) {
 // sortOfCluster is the sort of cluster that the suites run on. It is known while
 // Ginkgo builds its tree: some specs are about one sort.
 func sortOfCluster() string { return cmp.Or(os.Getenv("CLUSTER"), embedded.Provider) }
+
+// attach connects to a cluster of that sort.
+func attach(ctx context.Context, name string) (provider.Cluster, error) {
+	sort, err := provider.Named(sortOfCluster())
+	if err != nil {
+		return nil, err
+	}
+	return sort.Attach(ctx, name)
+}
 
 func environment(name string, otherwise func() string) string {
 	if value := os.Getenv(name); value != "" {

@@ -141,7 +141,7 @@ func (e *Evidence) listFaults() []Fault {
 	for index, planned := range e.Plan.Faults {
 		proof, _ := e.proof(index)
 		fault := Fault{
-			Name: planned.Name, Kind: planned.Kind, Step: planned.Step,
+			Name: planned.Name, Kind: planned.Kind, Step: planned.Step, Driver: planned.Driver,
 			Proven: proof.Proven, EffectMs: proof.EffectMs, Because: proof.Because,
 			Pods: slices.Clone(proof.Pods), Escaped: []string{},
 		}

@@ -19,6 +19,7 @@ type config struct {
 	blackHole  bool
 	ready      bool
 	startDelay time.Duration
+	store      string
 }
 
 // readConfig reads the environment. A value that cannot be read is an error: a shop
@@ -33,6 +34,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		seed:       read(&env, "SEED", "1", func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }),
 		blackHole:  read(&env, "BLACK_HOLE", "false", strconv.ParseBool),
 		ready:      read(&env, "READY", "true", strconv.ParseBool),
+		store:      env.text("STORE", ""),
 		startDelay: read(&env, "START_DELAY", "0s", time.ParseDuration),
 	}
 	return c, env.err

@@ -16,8 +16,9 @@
 //	BLACK_HOLE   true: accepts carts and orders and never answers them, yet stays ready; false
 //	READY        false: never wants traffic; true
 //	START_DELAY  how long it takes to start listening, such as 10s; 0s
+//	STORE        host:port of a Redis that counts the orders; without one, each shop counts its own
 //
-// LATENCY, ERROR_RATE and BLACK_HOLE leave /ready alone. On SIGTERM it takes no new
+// LATENCY, ERROR_RATE, BLACK_HOLE and STORE leave /ready alone. On SIGTERM it takes no new
 // connections, finishes the requests in flight and ends; what hangs in the black
 // hole is cut off after 5 s.
 package main

@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,19 +15,28 @@ import (
 // shop answers requests as its config says.
 type shop struct {
 	config
-	orders atomic.Int64
+	next func() (int64, error) // order's number
 
 	mu     sync.Mutex // guards chance
 	chance *rand.Rand
 }
 
 func newShop(config config) http.Handler {
-	s := &shop{config: config, chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
+	s := &shop{config: config, next: orders(config), chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cart", s.misbehaving(s.cart))
 	mux.HandleFunc("POST /orders", s.misbehaving(s.order))
 	mux.HandleFunc("GET /ready", s.readiness)
 	return mux
+}
+
+// orders counts them, in the store if there is one.
+func orders(config config) func() (int64, error) {
+	if config.store != "" {
+		return (&store{address: config.store}).order
+	}
+	var counted atomic.Int64
+	return func() (int64, error) { return counted.Add(1), nil }
 }
 
 // misbehaving does to an answer what the config asks for.
@@ -67,7 +78,13 @@ func (s *shop) cart(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *shop) order(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusCreated, map[string]any{"order": s.orders.Add(1)})
+	number, err := s.next()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "shop: the store:", err)
+		http.Error(w, "no order without the store", http.StatusServiceUnavailable)
+		return
+	}
+	reply(w, http.StatusCreated, map[string]any{"order": number})
 }
 
 func (s *shop) readiness(w http.ResponseWriter, _ *http.Request) {

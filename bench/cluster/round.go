@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/image"
 	"github.com/cutover-dev/cutover/experiment"
@@ -134,12 +135,22 @@ func (r *round) firstPods(ctx context.Context, up running, w *workload, s *story
 	return group.Wait()
 }
 
+// furnished has runs install the same on both: the gateway and the agent.
+type furnished struct {
+	running
+	built components.Programs
+}
+
+func (f furnished) Programs() components.Programs { return f.built }
+
+func (furnished) ChaosMesh() (from chaosmesh.Source, wanted bool, err error) { return }
+
 // occupied is the memory that the cluster takes with what every run needs in it.
 func (r *round) occupied(ctx context.Context, up running, w *workload) (float64, error) {
 	if err := w.remove(ctx); err != nil {
 		return 0, err
 	}
-	if _, err := experiment.Install(ctx, up, r.built, r.program); err != nil {
+	if _, err := experiment.Install(ctx, furnished{up, r.built}, r.program); err != nil {
 		return 0, err
 	}
 	pids, err := up.processes()

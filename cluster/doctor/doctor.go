@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,8 @@ type Options struct {
 	// Rootless is what was found of what an ordinary user's clusters need; nil for
 	// root.
 	Rootless []Line
+	// Kind is what was found of what kind clusters need.
+	Kind []Line
 	// Built says that the components of clusters need not be built here any more,
 	// so that the tools to do so may be missing.
 	Built bool
@@ -68,7 +71,7 @@ func check(ctx context.Context, m machine) []Line {
 		all.Go(func() { lines[i] = look(ctx, m) })
 	}
 	all.Wait()
-	return append(lines, m.options.Rootless...)
+	return slices.Concat(lines, m.options.Kind, m.options.Rootless)
 }
 
 // Usable says whether embedded clusters can run here.

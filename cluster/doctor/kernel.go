@@ -88,7 +88,7 @@ func netem(_ context.Context, m machine) Line {
 	return m.attempt(attempt{
 		name: "netem", probe: addNetem, works: "the kernel can delay, lose and reorder packets",
 		fails: "the kernel cannot delay or lose packets itself (WSL2 and Docker Desktop cannot either)", status: Warn,
-		remedy: "none is needed where NFQUEUE works: packets are delayed in user space; else modprobe sch_netem (Fedora: dnf install kernel-modules-extra)",
+		remedy: "none is needed for delays where NFQUEUE works: packets are delayed in user space; to lose, double or damage packets, modprobe sch_netem (Fedora: dnf install kernel-modules-extra)",
 	})
 }
 

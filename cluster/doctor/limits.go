@@ -84,8 +84,8 @@ func oomScores(_ context.Context, m machine) Line {
 		capabilities, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
 		if err == nil && capabilities&(1<<sysResource) == 0 {
 			line.Status = Warn
-			line.Meaning = "this capability is out of reach: embedded clusters do without, but engines ask for it when they start kind's nodes"
-			line.Remedy = "none is needed for embedded clusters; for kind use a machine or container that has CAP_SYS_RESOURCE"
+			line.Meaning = "this capability is out of reach: embedded clusters do without, and the nodes of kind clusters do not ask for it"
+			line.Remedy = "none is needed"
 		}
 	}
 	return line

@@ -50,7 +50,7 @@ func engine(ctx context.Context, m machine) Line {
 			Remedy: "for kind, install docker or podman and start it (Debian, Ubuntu: apt-get install docker.io)",
 		}
 	}
-	return Line{Name: "engine", Status: OK, Meaning: fmt.Sprintf("version %s answers at %s: embedded clusters do not need it, and kind is not supported yet", version, socket)}
+	return Line{Name: "engine", Status: OK, Meaning: fmt.Sprintf("version %s answers at %s: embedded clusters do not need it, kind clusters do", version, socket)}
 }
 
 // findEngine returns the first socket that answers.
@@ -100,7 +100,7 @@ func registry(ctx context.Context, m machine) Line {
 		return Line{
 			Name: "registry", Status: Warn,
 			Meaning: "no image registry can be reached: fine for embedded clusters, which build their images",
-			Remedy:  "name app images by ko://, oci-archive: or docker-archive:; kind needs its node image loaded beforehand",
+			Remedy:  "name app images by ko://, oci-archive: or docker-archive:; for kind, `make node-image` builds the nodes' image here",
 		}
 	}
 	return Line{Name: "registry", Status: OK, Meaning: "images can be pulled"}

@@ -46,7 +46,7 @@ func (c *Cluster) look(ctx context.Context) error {
 		return fmt.Errorf("ask containerd how it keeps images: %w", err)
 	}
 	c.loaded = map[string]bool{}
-	if c.ours() {
+	if BuiltHere(c.spec.Image) {
 		listed, err := first.run(ctx, "cat", "/kind/images")
 		if err != nil {
 			return err

@@ -37,6 +37,3 @@ func (c *Cluster) OnNodes(ctx context.Context, arguments ...string) (map[string]
 func (c *Cluster) ExportLogs(ctx context.Context, dir string) error {
 	return c.state.exportLogs(ctx, c.spec, dir)
 }
-
-// ours reports whether the nodes' image was built here.
-func (c *Cluster) ours() bool { return BuiltHere(c.spec.Image) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/embedded"
 )
 
@@ -11,6 +12,11 @@ import (
 type embeddedProvider struct{}
 
 var _ Provider = embeddedProvider{}
+
+// embeddedCluster is a cluster whose faults the agent does alone.
+type embeddedCluster struct{ *embedded.Cluster }
+
+func (embeddedCluster) ChaosMesh() (from chaosmesh.Source, wanted bool, err error) { return }
 
 func (embeddedProvider) Name() string { return embedded.Provider }
 
@@ -25,7 +31,7 @@ func (embeddedProvider) Up(ctx context.Context, o Options) (Cluster, error) {
 	if err != nil {
 		return nil, err // a nil cluster in an interface is not nil
 	}
-	return up, nil
+	return embeddedCluster{up}, nil
 }
 
 func (embeddedProvider) Attach(_ context.Context, name string) (Cluster, error) {
@@ -33,7 +39,7 @@ func (embeddedProvider) Attach(_ context.Context, name string) (Cluster, error) 
 	if err != nil {
 		return nil, err
 	}
-	return up, nil
+	return embeddedCluster{up}, nil
 }
 
 func (embeddedProvider) Down(ctx context.Context, name string) error { return embedded.Down(ctx, name) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/kind"
 )
@@ -21,8 +22,14 @@ type kindCluster struct {
 
 func (c kindCluster) Programs() components.Programs { return c.programs }
 
-// NothingPulled implements experiment's choice of where Chaos Mesh comes from.
-func (c kindCluster) NothingPulled() bool { return kind.BuiltHere(c.NodeImage()) }
+// ChaosMesh comes from where the nodes do: built here, or as it is published.
+func (c kindCluster) ChaosMesh() (from chaosmesh.Source, wanted bool, err error) {
+	if !kind.BuiltHere(c.NodeImage()) {
+		return chaosmesh.Published(), true, nil
+	}
+	from, err = chaosmesh.Local(c.programs)
+	return from, true, err
+}
 
 // kindPrograms are those that runs install in a cluster whose nodes have this image:
 // the gateway, and Chaos Mesh where it is not pulled either.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cutover-dev/cutover/cluster"
+	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
@@ -41,6 +42,8 @@ type Cluster interface {
 	// Programs are those that were built for clusters of its sort, the gateway's
 	// among them.
 	Programs() components.Programs
+	// ChaosMesh says where Chaos Mesh comes from if clusters of its sort have it.
+	ChaosMesh() (from chaosmesh.Source, wanted bool, err error)
 }
 
 // Options of a new cluster.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults/agent"
+	"github.com/cutover-dev/cutover/faults/train"
 )
 
 // agentCommand is the node agent. It runs in the cluster, as a pod on every node.
@@ -26,7 +28,9 @@ func agentCommand() *cobra.Command {
 				return fmt.Errorf("the agent runs in a cluster, as a pod: %w", err)
 			}
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
-			return agent.Run(c.Context(), agent.Options{NodeName: os.Getenv(agent.NodeNameVariable), RESTConfig: config, Log: log})
+			return agent.Run(c.Context(), agent.Options{
+				NodeName: os.Getenv(agent.NodeNameVariable), Group: os.Getenv(agent.GroupVariable), RESTConfig: config, Log: log,
+			})
 		},
 	}
 }
@@ -50,6 +54,32 @@ func agentResidueCommand() *cobra.Command {
 			fmt.Fprintln(c.OutOrStdout(), item)
 		}
 		return err
+	}}
+}
+
+// agentNetemCommand is run on a node, to know before a run what its kernel can do.
+func agentNetemCommand() *cobra.Command {
+	return &cobra.Command{Use: agent.NetemCommand, Hidden: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if err := agent.TryNetem(); err != nil {
+			fmt.Fprintln(c.OutOrStdout(), err)
+		}
+		return nil
+	}}
+}
+
+// agentTrainCommand is run in a node's network, to measure what faults of the network
+// do to its pods.
+func agentTrainCommand() *cobra.Command {
+	return &cobra.Command{Use: train.Command + " PLAN", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		plan, err := train.ParsePlan(args[0])
+		if err != nil {
+			return err
+		}
+		results, err := train.Run(c.Context(), plan)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(results)
 	}}
 }
 

@@ -247,5 +247,5 @@ func install(ctx context.Context, up provider.Cluster) (experiment.Platform, err
 	}
 	installing, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	return experiment.Install(installing, up, up.Programs(), executable)
+	return experiment.Install(installing, up, executable)
 }

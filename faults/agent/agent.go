@@ -28,6 +28,7 @@ import (
 // Options say which node the agent is on and how it reaches the API.
 type Options struct {
 	NodeName   string
+	Group      string // the API group of the objects that it serves, and of no others
 	RESTConfig *rest.Config
 	Log        *slog.Logger
 	Driver     Driver // default [NewDriver]
@@ -43,13 +44,16 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.NodeName == "" {
 		return errors.New("the agent does not know its node: set NODE_NAME from spec.nodeName")
 	}
+	if o.Group == "" {
+		o.Group = faults.MeshGroup
+	}
 	driver := o.Driver
 	if driver == nil {
 		if driver, err = NewDriver(); err != nil {
 			return err
 		}
 	}
-	o.Log.Info("agent begins", "node", o.NodeName, "driver", fmt.Sprintf("%T", driver))
+	o.Log.Info("agent begins", "node", o.NodeName, "group", o.Group, "driver", fmt.Sprintf("%T", driver))
 	if err := driver.Sweep(ctx); err != nil {
 		return fmt.Errorf("remove what an earlier agent left on this node: %w", err)
 	}
@@ -72,7 +76,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 func newManager(o Options, driver Driver) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), faults.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), faults.AddToScheme(scheme, o.Group)); err != nil {
 		return nil, fmt.Errorf("build the agent's scheme: %w", err)
 	}
 	config := rest.CopyConfig(o.RESTConfig)

@@ -52,6 +52,13 @@ func NewNetemDriver() (Driver, error) {
 // process is in.
 func NewQueueDriver() (Driver, error) { return newQueueDriver(currentNetns) }
 
+// NetemCommand is the command of the cutover program that prints why the kernel has
+// no netem; nothing if it has.
+const NetemCommand = "agent-netem"
+
+// TryNetem says why Chaos Mesh cannot use netem on this kernel; nil if it can.
+func TryNetem() error { return tryNetem() }
+
 // tryNetem adds a netem to a veth in a network namespace that lives only as long
 // as the trial: the one sure way to know whether the kernel has sch_netem.
 func tryNetem() error {

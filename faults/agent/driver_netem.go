@@ -73,7 +73,7 @@ func (d *netemDriver) Apply(_ context.Context, fault types.UID, delay Delay, pod
 // netemHandle is the fault's mark on a qdisc, in a range that nobody else uses:
 // major numbers 0xc000 to 0xcfff.
 func netemHandle(fault types.UID) uint32 {
-	return netlink.MakeHandle(0xc000|uint16(lot(fault, "")&0xfff), 0)
+	return netlink.MakeHandle(0xc000|uint16(seedOf(string(fault))&0xfff), 0)
 }
 
 func isOurs(handle uint32) bool { return handle>>28 == 0xc && handle&0xffff == 0 }

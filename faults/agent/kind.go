@@ -3,10 +3,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -30,6 +33,17 @@ type kind interface {
 }
 
 var errPending = errors.New("under way")
+
+// selectorOf turns Chaos Mesh's selector into one of the API's.
+func selectorOf(spec v1alpha1.PodSelectorSpec) (labels.Selector, error) {
+	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{
+		MatchLabels: spec.LabelSelectors, MatchExpressions: spec.ExpressionSelectors,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("spec.selector: %w", err)
+	}
+	return selector, nil
+}
 
 // refuseSelector says what of a selector is not served.
 func refuseSelector(namespace string, spec v1alpha1.PodSelectorSpec) string {

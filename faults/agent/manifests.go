@@ -12,14 +12,19 @@ import (
 // Namespace is where the agent runs.
 const Namespace = "cutover-system"
 
+// GroupVariable is the environment variable that tells the agent the one API group
+// whose objects it serves.
+const GroupVariable = "CHAOS_GROUP"
+
 // NodeNameVariable is the environment variable that tells the agent its node.
 const NodeNameVariable = "NODE_NAME"
 
 const name = "cutover-agent"
 
 // Manifests are the objects that run the agent on every node, in the order in
-// which to create them. The image's entry point is cutover.
-func Manifests(image string) []client.Object {
+// which to create them. The image's entry point is cutover; group is the one API
+// group whose chaos objects it serves.
+func Manifests(image, group string) []client.Object {
 	meta := metav1.ObjectMeta{Name: name, Namespace: Namespace}
 	wide := metav1.ObjectMeta{Name: name}
 	return []client.Object{
@@ -33,7 +38,7 @@ func Manifests(image string) []client.Object {
 			Rules: []rbacv1.PolicyRule{
 				{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch"}},
 				{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch", "delete"}},
-				{APIGroups: []string{"chaos-mesh.org"}, Resources: []string{"networkchaos", "podchaos"}, Verbs: []string{"get", "list", "watch", "update"}},
+				{APIGroups: []string{group}, Resources: []string{"networkchaos", "podchaos"}, Verbs: []string{"get", "list", "watch", "update"}},
 			},
 		},
 		&rbacv1.ClusterRoleBinding{
@@ -45,7 +50,7 @@ func Manifests(image string) []client.Object {
 			TypeMeta: metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "DaemonSet"}, ObjectMeta: meta,
 			Spec: appsv1.DaemonSetSpec{
 				Selector: &metav1.LabelSelector{MatchLabels: labelled()},
-				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labelled()}, Spec: podSpec(image)},
+				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labelled()}, Spec: podSpec(image, group)},
 			},
 		},
 	}
@@ -55,7 +60,7 @@ func labelled() map[string]string { return map[string]string{"app.kubernetes.io/
 
 // podSpec is on the node's own network, where the pods' packets pass, and among
 // its processes, by which a pod's network namespace is found.
-func podSpec(image string) corev1.PodSpec {
+func podSpec(image, group string) corev1.PodSpec {
 	privileged, grace := true, int64(15)
 	return corev1.PodSpec{
 		ServiceAccountName:            name,
@@ -70,7 +75,7 @@ func podSpec(image string) corev1.PodSpec {
 			ImagePullPolicy: corev1.PullIfNotPresent,
 			Args:            []string{"agent"},
 			SecurityContext: &corev1.SecurityContext{Privileged: &privileged},
-			Env: []corev1.EnvVar{{Name: NodeNameVariable, ValueFrom: &corev1.EnvVarSource{
+			Env: []corev1.EnvVar{{Name: GroupVariable, Value: group}, {Name: NodeNameVariable, ValueFrom: &corev1.EnvVarSource{
 				FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"},
 			}}},
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{

@@ -307,7 +307,7 @@ func (r *reconciler) living(ctx context.Context, obj chaosObject) ([]corev1.Pod,
 
 // enrol adds records for the pods that are chosen.
 func (r *reconciler) enrol(obj chaosObject, living []corev1.Pod, before map[string]bool) error {
-	chosen, err := choose(obj.GetUID(), r.kind.selector(obj), living, before)
+	chosen, err := faults.Choose(string(obj.GetUID()), r.kind.selector(obj), living, before)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ var key = types.NamespacedName{Namespace: "ns", Name: "fault"}
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), faults.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), faults.AddToScheme(scheme, faults.MeshGroup)); err != nil {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, now: time.Now()}
@@ -448,69 +448,13 @@ func TestObjectsNearAPod(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
-	var living []corev1.Pod
-	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
-		living = append(living, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	}
-	cases := []struct {
-		mode     v1alpha1.SelectorMode
-		value    string
-		min, max int
-	}{
-		{v1alpha1.AllMode, "", 10, 10},
-		{v1alpha1.OneMode, "", 1, 1},
-		{v1alpha1.FixedMode, "3", 3, 3},
-		{v1alpha1.FixedMode, "30", 10, 10},
-		{v1alpha1.FixedPercentMode, "25", 2, 2},
-		{v1alpha1.FixedPercentMode, "100", 10, 10},
-		{v1alpha1.RandomMaxPercentMode, "50", 0, 5},
-	}
-	firsts := map[string]bool{}
-	for _, example := range cases {
-		selector := v1alpha1.PodSelector{Mode: example.mode, Value: example.value}
-		for _, object := range []types.UID{"one", "two", "three", "four", "five", "six"} {
-			got, err := choose(object, selector, living, nil)
-			if err != nil || len(got) < example.min || len(got) > example.max {
-				t.Errorf("%s %s: %v, %v", example.mode, example.value, got, err)
-			}
-			if again, _ := choose(object, selector, reversed(living), nil); !slices.Equal(sorted(got), sorted(again)) {
-				t.Errorf("%s: %v, then %v: agents would not agree", example.mode, got, again)
-			}
-			if example.mode == v1alpha1.OneMode {
-				firsts[got[0]] = true
-			}
-		}
-	}
-	if len(firsts) < 2 {
-		t.Errorf("every object takes %v: that is no chance", firsts)
-	}
-	one := v1alpha1.PodSelector{Mode: v1alpha1.OneMode}
-	for _, pod := range living {
-		if got, _ := choose("uid", one, living, map[string]bool{pod.Name: true}); !slices.Equal(got, []string{pod.Name}) {
-			t.Errorf("%s was chosen before and %v is now", pod.Name, got)
-		}
-	}
-	if _, err := choose("uid", v1alpha1.PodSelector{Mode: "some"}, living, nil); err == nil {
-		t.Error("an unknown mode is accepted")
-	}
-}
-
-func reversed(pods []corev1.Pod) []corev1.Pod {
-	other := slices.Clone(pods)
-	slices.Reverse(other)
-	return other
-}
-
-func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
-
 func TestManifests(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).Build()
-	for _, obj := range Manifests("cutover:test") {
+	for _, obj := range Manifests("cutover:test", faults.AgentGroup) {
 		if obj.GetObjectKind().GroupVersionKind().Kind == "" {
 			t.Errorf("%T does not say its kind", obj)
 		}

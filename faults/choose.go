@@ -1,4 +1,4 @@
-package agent
+package faults
 
 import (
 	"cmp"
@@ -9,27 +9,13 @@ import (
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 )
 
-// selectorOf turns Chaos Mesh's selector into one of the API's.
-func selectorOf(spec v1alpha1.PodSelectorSpec) (labels.Selector, error) {
-	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{
-		MatchLabels: spec.LabelSelectors, MatchExpressions: spec.ExpressionSelectors,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("spec.selector: %w", err)
-	}
-	return selector, nil
-}
-
-// choose returns the pods, by name, that a fault is to be on, out of the living
-// ones. Every agent comes to the same choice: chance is a hash of the object's UID.
-// Those chosen before stay chosen while they live.
-func choose(object types.UID, selector v1alpha1.PodSelector, living []corev1.Pod, before map[string]bool) ([]string, error) {
-	number, err := howMany(object, selector, len(living))
+// Choose returns the pods, by name, that a fault is to be on, out of the living
+// ones. Whoever gives the same draw comes to the same choice: chance is a hash of
+// it. Those chosen before stay chosen while they live.
+func Choose(draw string, selector v1alpha1.PodSelector, living []corev1.Pod, before map[string]bool) ([]string, error) {
+	number, err := howMany(draw, selector, len(living))
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +28,14 @@ func choose(object types.UID, selector v1alpha1.PodSelector, living []corev1.Pod
 		}
 	}
 	slices.SortFunc(others, func(a, b string) int {
-		return cmp.Or(cmp.Compare(lot(object, a), lot(object, b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(lot(draw, a), lot(draw, b)), cmp.Compare(a, b))
 	})
 	room := max(0, min(number-len(kept), len(others)))
 	return append(kept, others[:room]...), nil
 }
 
 // howMany of so many living pods Chaos Mesh's mode and value ask for.
-func howMany(object types.UID, selector v1alpha1.PodSelector, living int) (int, error) {
+func howMany(draw string, selector v1alpha1.PodSelector, living int) (int, error) {
 	value := 0
 	if selector.Mode != v1alpha1.OneMode && selector.Mode != v1alpha1.AllMode {
 		var err error
@@ -67,14 +53,14 @@ func howMany(object types.UID, selector v1alpha1.PodSelector, living int) (int, 
 	case v1alpha1.FixedPercentMode:
 		return living * value / 100, nil
 	case v1alpha1.RandomMaxPercentMode:
-		return living * int(lot(object, "")%uint64(value+1)) / 100, nil
+		return living * int(lot(draw, "")%uint64(value+1)) / 100, nil
 	}
 	return 0, fmt.Errorf("spec.mode: unknown mode %q", selector.Mode)
 }
 
-func lot(object types.UID, name string) uint64 {
+func lot(draw, name string) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(object))
+	h.Write([]byte(draw))
 	h.Write([]byte{0})
 	h.Write([]byte(name))
 	return mix(h.Sum64())

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+)
+
+// answering listens as a store that gives each order the next of the answers, and
+// then closes.
+func answering(t *testing.T, answers ...string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			for lines := bufio.NewScanner(conn); len(answers) > 0 && asked(lines); answers = answers[1:] {
+				fmt.Fprint(conn, answers[0])
+			}
+			conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// asked reads one command: *2, $4, INCR, $6, orders.
+func asked(lines *bufio.Scanner) bool {
+	for range 5 {
+		if !lines.Scan() {
+			return false
+		}
+	}
+	return true
+}
+
+func TestOrdersAreKeptInTheStore(t *testing.T) {
+	for _, row := range []struct {
+		why    string
+		answer string
+		status int
+		body   string
+	}{
+		{"the store counts", ":41\r\n", http.StatusCreated, "{\"order\":41}\n"},
+		{"the store refuses", "-READONLY no writes here\r\n", http.StatusServiceUnavailable, "no order without the store\n"},
+		{"the store talks nonsense", "hello\r\n", http.StatusServiceUnavailable, "no order without the store\n"},
+		{"the store hangs up", "", http.StatusServiceUnavailable, "no order without the store\n"},
+	} {
+		w := get(t, "POST", "/orders", "STORE="+answering(t, row.answer))
+		if w.Code != row.status || w.Body.String() != row.body {
+			t.Errorf("%s: got %d, %q", row.why, w.Code, w.Body)
+		}
+	}
+}
+
+func TestStoreIsNeededForOrdersOnly(t *testing.T) {
+	const nobody = "STORE=127.0.0.1:1"
+	for path, status := range map[string]int{"GET /cart": 200, "GET /ready": 200, "POST /orders": 503} {
+		var method, place string
+		fmt.Sscan(path, &method, &place)
+		if w := get(t, method, place, nobody); w.Code != status {
+			t.Errorf("%s: got %d", path, w.Code)
+		}
+	}
+}
+
+// A connection that broke is not used again.
+func TestStoreComesBack(t *testing.T) {
+	s := &store{address: answering(t, ":1\r\n", "-LOADING\r\n", ":2\r\n")}
+	for i, want := range []int64{1, 0, 2} {
+		got, err := s.order()
+		if got != want || (err != nil) != (want == 0) {
+			t.Errorf("order %d: got %d, %v", i, got, err)
+		}
+	}
+}

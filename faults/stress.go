@@ -1,0 +1,303 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+	"github.com/docker/go-units"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+var _ = register(v1alpha1.KindStressChaos, "", parseStress)
+
+// parseStress reads the fault that makes containers use more processor or memory.
+func parseStress(spec Spec) (Fault, error) {
+	var read v1alpha1.StressChaosSpec
+	if err := decode(spec.Chaos.Spec, &read, "stressors", "containerNames", "duration", "mode", "value"); err != nil {
+		return nil, err
+	}
+	if err := checkStressors(spec.Chaos.Spec); err != nil {
+		return nil, err
+	}
+	lasts, err := lasting(spec, read.Duration)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMode(&read.PodSelector, v1alpha1.AllMode); err != nil {
+		return nil, err
+	}
+	by := &usage{}
+	var asked []string
+	if cpu := read.Stressors.CPUStressor; cpu != nil {
+		load := 100
+		if cpu.Load != nil {
+			load = *cpu.Load
+		}
+		if cpu.Workers < 1 || load < 1 || load > 100 {
+			return nil, errors.New("chaos.spec.stressors.cpu: workers must be 1 or more, and load 1 to 100")
+		}
+		by.cores = float64(cpu.Workers*load) / 100
+		asked = append(asked, fmt.Sprintf("cpu %d × %d %%", cpu.Workers, load))
+	}
+	if memory := read.Stressors.MemoryStressor; memory != nil {
+		if by.memory, by.share, err = memorySize(memory); err != nil {
+			return nil, err
+		}
+		asked = append(asked, "memory "+memory.Size)
+	}
+	f := &chaos{
+		name: "StressChaos " + strings.Join(asked, ", "), kind: v1alpha1.KindStressChaos, lasting: lasts, evidence: by,
+		object: func(lasting time.Duration, t Target) chaosObject {
+			obj := &v1alpha1.StressChaos{Spec: *read.DeepCopy()}
+			obj.Spec.Duration = new(lasting.String())
+			if len(obj.Spec.ContainerNames) == 0 && t.Container != "" {
+				obj.Spec.ContainerNames = []string{t.Container}
+			}
+			return obj
+		},
+	}
+	return f, accept(context.Background(), f.object(lasts, Target{}))
+}
+
+// checkStressors refuses what is not served of the stressors.
+func checkStressors(raw json.RawMessage) error {
+	const example = "stressors: {cpu: {workers: 1, load: 80}}"
+	if err := checkPart(raw, "stressors", &v1alpha1.Stressors{}, []string{"cpu", "memory"}, example); err != nil {
+		return err
+	}
+	var head struct {
+		Stressors map[string]json.RawMessage `json:"stressors"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return fmt.Errorf("chaos.spec: %w", err)
+	}
+	if len(head.Stressors) == 0 {
+		return errors.New("chaos.spec.stressors is empty: write, for example, " + example)
+	}
+	if cpu := head.Stressors["cpu"]; cpu != nil {
+		if err := checkKeys("chaos.spec.stressors.cpu", cpu, &v1alpha1.CPUStressor{}, []string{"workers", "load"}); err != nil {
+			return err
+		}
+	}
+	if memory := head.Stressors["memory"]; memory != nil {
+		return checkKeys("chaos.spec.stressors.memory", memory, &v1alpha1.MemoryStressor{}, []string{"workers", "size", "oomScoreAdj"})
+	}
+	return nil
+}
+
+// memorySize is what a memory stressor is to use, in bytes or as a share of the
+// node's memory.
+func memorySize(memory *v1alpha1.MemoryStressor) (bytes, share float64, err error) {
+	if memory.Workers < 1 {
+		return 0, 0, errors.New("chaos.spec.stressors.memory.workers must be 1 or more")
+	}
+	if number, percent := strings.CutSuffix(memory.Size, "%"); percent {
+		p, err := strconv.ParseFloat(number, 64)
+		if err == nil && p > 0 && p <= 100 {
+			return 0, p / 100, nil
+		}
+	} else if size, err := units.FromHumanSize(memory.Size); err == nil && size > 0 {
+		return float64(size), 0, nil
+	}
+	return 0, 0, fmt.Errorf("chaos.spec.stressors.memory.size: bad size %q: write, for example, 128MB or 10%%", memory.Size)
+}
+
+// usage is the evidence of stress: what the kubelet sees a pod use.
+type usage struct {
+	cores  float64 // that are to be kept busy; 0 if no processor is
+	memory float64 // bytes that are to be used; 0 if no memory is, or a share
+	share  float64 // of the node's memory
+
+	noted notes[used]
+}
+
+// used is what a pod used: cores on average, and memory at the end.
+type used struct{ cores, memory float64 }
+
+// span is what the use of processors is averaged over.
+const span = time.Second
+
+func (u *usage) before(ctx context.Context, t Target, pods []corev1.Pod) error {
+	all, err := t.use(ctx, pods)
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods {
+		if use, known := all[string(pod.UID)]; known {
+			u.noted.put(pod.UID, use)
+		}
+	}
+	return nil
+}
+
+// during waits, while ctx lasts, until every pod uses more than before, by half of
+// what was asked for at least, as far as its limits and its node let it.
+func (u *usage) during(ctx context.Context, t Target, hits []hit) (Effect, error) {
+	var failure error
+	effect := untilShown(ctx, func() Effect {
+		pods, err := t.living(ctx, hits)
+		if err != nil || len(pods) == 0 {
+			failure = err
+			return Effect{Because: "no pod under the fault is alive"}
+		}
+		all, err := t.use(ctx, pods)
+		if failure = err; err != nil {
+			return Effect{Because: err.Error()}
+		}
+		var seen tally
+		for _, pod := range pods {
+			room, err := t.room(ctx, pod)
+			if failure = err; err != nil {
+				return Effect{Because: err.Error()}
+			}
+			u.compare(&seen, pod, all, room)
+		}
+		return seen.effect("asked for " + u.asked())
+	})
+	if effect.Proven || ctx.Err() != nil && effect.Because != "" {
+		failure = nil
+	}
+	return effect, failure
+}
+
+func (u *usage) asked() string {
+	var asked []string
+	if u.cores > 0 {
+		asked = append(asked, fmt.Sprintf("%.2f cores", u.cores))
+	}
+	if u.memory > 0 {
+		asked = append(asked, inBytes(u.memory))
+	}
+	if u.share > 0 {
+		asked = append(asked, fmt.Sprintf("%g %% of the node's memory", 100*u.share))
+	}
+	return strings.Join(asked, " and ") + " more, at least half of it must show"
+}
+
+func (u *usage) compare(seen *tally, pod corev1.Pod, all map[string]used, room used) {
+	now, known := all[string(pod.UID)]
+	before, _ := u.noted.get(pod.UID) // a pod that was just born had used nothing
+	if !known {
+		seen.doubt(fmt.Sprintf("pod %s: its node's kubelet says nothing of it", pod.Name))
+		return
+	}
+	var said []string
+	enough := true
+	if u.cores > 0 {
+		more := now.cores - before.cores
+		enough = more >= min(u.cores, room.cores)/2
+		said = append(said, fmt.Sprintf("%.2f cores more than before", more))
+	}
+	if asked := max(u.memory, u.share*room.memory); asked > 0 {
+		more := now.memory - before.memory
+		enough = enough && more >= min(asked, room.memory)/2
+		said = append(said, inBytes(max(0, more))+" of memory more than before")
+	}
+	text := fmt.Sprintf("pod %s uses %s", pod.Name, strings.Join(said, " and "))
+	if enough {
+		seen.shows(pod.Name, text)
+	} else {
+		seen.doubt(text + " only")
+	}
+}
+
+// room is what a pod can use at most: its limits, where it has any, or its node.
+func (t Target) room(ctx context.Context, pod corev1.Pod) (used, error) {
+	var node corev1.Node
+	if err := t.Client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node); err != nil {
+		return used{}, fmt.Errorf("look at node %s: %w", pod.Spec.NodeName, err)
+	}
+	room := used{node.Status.Capacity.Cpu().AsApproximateFloat64(), node.Status.Capacity.Memory().AsApproximateFloat64()}
+	for _, container := range pod.Spec.Containers {
+		if limit, limited := container.Resources.Limits[corev1.ResourceCPU]; limited {
+			room.cores = min(room.cores, limit.AsApproximateFloat64())
+		}
+		if limit, limited := container.Resources.Limits[corev1.ResourceMemory]; limited {
+			room.memory = min(room.memory, limit.AsApproximateFloat64())
+		}
+	}
+	return room, nil
+}
+
+// use is what each pod uses, by UID, as its kubelet counts it.
+func (t Target) use(ctx context.Context, pods []corev1.Pod) (map[string]used, error) {
+	began, err := t.counters(ctx, pods)
+	if err != nil {
+		return nil, err
+	}
+	if !pause(ctx, span) {
+		return nil, ctx.Err()
+	}
+	ended, err := t.counters(ctx, pods)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]used{}
+	for pod, now := range ended {
+		use := used{memory: now.memory}
+		if was, known := began[pod]; known && now.at.After(was.at) {
+			use.cores = (now.busy - was.busy).Seconds() / now.at.Sub(was.at).Seconds()
+		}
+		all[pod] = use
+	}
+	return all, nil
+}
+
+// counter is what a kubelet has counted of a pod.
+type counter struct {
+	at     time.Time
+	busy   time.Duration // of all cores, since the pod began
+	memory float64
+}
+
+// counters reads them from the kubelets of all the pods' nodes.
+func (t Target) counters(ctx context.Context, pods []corev1.Pod) (map[string]counter, error) {
+	if t.Read == nil {
+		return nil, errors.New("what pods use cannot be read: nobody here may ask the API server for it")
+	}
+	nodes := map[string]bool{}
+	all := map[string]counter{}
+	for _, pod := range pods {
+		node := pod.Spec.NodeName
+		if node == "" || nodes[node] {
+			continue
+		}
+		nodes[node] = true
+		text, err := t.Read(ctx, "/api/v1/nodes/"+node+"/proxy/stats/summary?only_cpu_and_memory=true")
+		if err != nil {
+			return nil, fmt.Errorf("ask the kubelet of node %s what its pods use: %w", node, err)
+		}
+		if err := readSummary(text, all); err != nil {
+			return nil, fmt.Errorf("the kubelet of node %s: %w", node, err)
+		}
+	}
+	return all, nil
+}
+
+// readSummary reads the part of a kubelet's summary that we need.
+func readSummary(text []byte, into map[string]counter) error {
+	var summary struct {
+		Pods []struct {
+			PodRef struct{ UID string }
+			CPU    struct {
+				Time                 time.Time
+				UsageCoreNanoSeconds uint64
+			}
+			Memory struct{ WorkingSetBytes uint64 }
+		}
+	}
+	if err := json.Unmarshal(text, &summary); err != nil {
+		return fmt.Errorf("its summary of what pods use: %w", err)
+	}
+	for _, pod := range summary.Pods {
+		into[pod.PodRef.UID] = counter{pod.CPU.Time, time.Duration(pod.CPU.UsageCoreNanoSeconds), float64(pod.Memory.WorkingSetBytes)}
+	}
+	return nil
+}
