@@ -67,12 +67,13 @@ func Clean(ctx context.Context) ([]string, error) {
 
 // finding is what there is of one cluster: a state, containers, or both.
 type finding struct {
-	state   state
-	spec    spec // zero where there is none that can be read
-	present bool // the state is there; else there are containers
-	held    bool // by the process that makes the cluster or owns it
-	age     time.Duration
-	running bool // a node, at least
+	state      state
+	spec       spec // zero where there is none that can be read
+	present    bool // the state is there
+	held       bool // by the process that makes the cluster or owns it
+	age        time.Duration
+	containers int
+	running    int // of the containers
 }
 
 // survey looks at all that could be a cluster. Containers are listed before states:
@@ -90,24 +91,29 @@ func survey(ctx context.Context) ([]finding, error) {
 	if unknown != nil && len(all) > 0 {
 		return nil, fmt.Errorf("what is left of kind clusters cannot be seen: %w", unknown)
 	}
-	running := map[string]bool{} // any of a cluster's containers
+	counts, running := map[string]int{}, map[string]int{}
 	for _, c := range containers {
-		running[c.cluster] = running[c.cluster] || c.running
+		counts[c.cluster]++
+		if c.running {
+			running[c.cluster]++
+		}
 	}
 	var found []finding
 	for _, s := range all {
-		found = append(found, look(s, running[s.name()]))
-		delete(running, s.name())
+		f := look(s)
+		f.containers, f.running = counts[s.name()], running[s.name()]
+		found = append(found, f)
+		delete(counts, s.name())
 	}
-	for name := range running {
-		found = append(found, finding{state: state(root + "/" + name)})
+	for name, count := range counts {
+		found = append(found, finding{state: state(root + "/" + name), containers: count, running: running[name]})
 	}
 	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.state.name(), b.state.name()) })
 	return found, nil
 }
 
-func look(s state, running bool) finding {
-	f := finding{state: s, present: true, running: running, held: s.held()}
+func look(s state) finding {
+	f := finding{state: s, present: true, held: s.held()}
 	f.spec, _ = s.read() // one without a spec was never made
 	if info, err := os.Stat(string(s)); err == nil {
 		f.age = time.Since(info.ModTime())
@@ -127,13 +133,13 @@ const settled = time.Minute
 func (f finding) dead() bool {
 	switch {
 	case !f.present:
-		return true
+		return f.containers > 0
 	case f.held:
 		return false
 	case f.temporary():
 		return f.age > settled
 	}
-	return f.spec.Owned || !f.spec.Made || !f.running
+	return f.spec.Owned || !f.spec.Made || f.running == 0
 }
 
 // remove takes the state, if there is one, so that nobody else removes it, too, and
