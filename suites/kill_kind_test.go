@@ -14,9 +14,12 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/cutover-dev/cutover/cluster/engine"
 	"github.com/cutover-dev/cutover/cluster/kind"
+	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -349,4 +352,50 @@ func docker(ctx SpecContext, arguments ...string) string {
 	printed, err := engine.Run(ctx, arguments...)
 	Expect(err).NotTo(HaveOccurred())
 	return printed
+}
+
+// plantInside implements killGround: chaos objects of either group, which their
+// finalizers keep, and what Chaos Mesh's daemon puts into a pod's network.
+func (ground kindGround) plantInside(ctx SpecContext, cluster string) {
+	GinkgoHelper()
+	c, err := attach(ctx, cluster)
+	Expect(err).NotTo(HaveOccurred())
+	for _, group := range []string{faults.MeshGroup, faults.AgentGroup} {
+		chaos := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+			"action": "pod-kill", "mode": "all", "selector": map[string]any{"namespaces": []any{planted}},
+		}}}
+		chaos.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: "v1alpha1", Kind: "PodChaos"})
+		chaos.SetNamespace(planted)
+		chaos.SetName(planted)
+		chaos.SetLabels(map[string]string{faults.RunLabel: planted})
+		chaos.SetFinalizers([]string{faults.RecordsFinalizer})
+		Expect(clientOf(c).Create(ctx, chaos)).To(Succeed())
+		Expect(leftInCluster(ctx, ground, cluster)).To(ContainElement(And(ContainSubstring("PodChaos"), ContainSubstring(faults.RecordsFinalizer))))
+	}
+	ground.plantInNetwork(ctx, cluster)
+}
+
+// plantInNetwork plants in the network of some pod, and takes it away again: no
+// clean-up looks into networks of pods that live on.
+func (ground kindGround) plantInNetwork(ctx SpecContext, cluster string) {
+	GinkgoHelper()
+	first := inspect(ctx, "{{.State.Pid}}", nodesOf(ctx, cluster))[0]
+	pod := filepath.Join("/proc", first, "root", "run", "netns")
+	names, err := os.ReadDir(pod)
+	Expect(err).NotTo(HaveOccurred())
+	in := func(command string) {
+		GinkgoHelper()
+		output(ctx, "nsenter", "--mount="+filepath.Join("/proc", first, "ns", "mnt"), "--net="+filepath.Join(pod, names[0].Name()), "sh", "-ec", command)
+	}
+	for _, plant := range []struct{ what, add, remove string }{
+		{"qdisc tbf", "tc qdisc add dev eth0 root tbf rate 1gbit burst 1mb latency 50ms", "tc qdisc del dev eth0 root"},
+		{":CHAOS-INPUT", "iptables -N CHAOS-INPUT", "iptables -X CHAOS-INPUT"},
+		{"ipset planted", "ipset create planted hash:net", "ipset destroy planted"},
+	} {
+		Expect(ground.leftInside(ctx, cluster)).NotTo(ContainElement(HavePrefix(plant.what)))
+		in(plant.add)
+		Expect(ground.leftInside(ctx, cluster)).To(ContainElement(HavePrefix(plant.what)))
+		in(plant.remove)
+	}
+	Expect(ground.leftInside(ctx, cluster)).To(BeEmpty())
 }
