@@ -84,11 +84,13 @@ e2e: components images ## release real applications on a real cluster and judge 
 		-ginkgo.junit-report=$(ARTIFACTS)/e2e-junit.xml -ginkgo.json-report=$(ARTIFACTS)/e2e.json; \
 	code=$$?; echo "reports: $(ARTIFACTS)/index.html"; exit $$code
 
+# A round takes half a minute on an embedded cluster, and up to three on one of kind.
+KILL_MINUTES := $(if $(filter kind,$(CLUSTER)),420,140)
 kill-test: components ## kill one process or another at drawn instants of N runs and look for what is left
 	@mkdir -p $(ARTIFACTS)
 	@rm -f $(ARTIFACTS)/kill-test.*
 	CUTOVER_KILLS=$(N) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
-	$(GO) test ./suites -v -count=1 -timeout=150m -ginkgo.timeout=140m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
+	$(GO) test ./suites -v -count=1 -timeout=0 -ginkgo.timeout=$(KILL_MINUTES)m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
 		-ginkgo.v -ginkgo.no-color -ginkgo.trace $(if $(SEED),-ginkgo.seed=$(SEED)) \
 		-ginkgo.junit-report=$(ARTIFACTS)/kill-test-junit.xml; \
 	code=$$?; cat $(ARTIFACTS)/kill-test.md; exit $$code
