@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"context"
 	"syscall"
 	"time"
 
