@@ -63,7 +63,7 @@ chaos-mesh-images: $(CHAOS_DEBIAN) ## unpack what the images of Chaos Mesh need 
 
 $(CHAOS_DEBIAN): hack/debian-root
 	@rm -rf $@
-	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
+	@hack/debian-root base-files iptables ipset iproute2 stress-ng util-linux coreutils dash $@
 	@touch $@
 
 # Debian's packages are unpacked once for each list of them; all else that the image is
@@ -84,11 +84,13 @@ e2e: components images ## release real applications on a real cluster and judge 
 		-ginkgo.junit-report=$(ARTIFACTS)/e2e-junit.xml -ginkgo.json-report=$(ARTIFACTS)/e2e.json; \
 	code=$$?; echo "reports: $(ARTIFACTS)/index.html"; exit $$code
 
+# A round takes half a minute on an embedded cluster, and up to three on one of kind.
+KILL_MINUTES := $(if $(filter kind,$(CLUSTER)),420,140)
 kill-test: components ## kill one process or another at drawn instants of N runs and look for what is left
 	@mkdir -p $(ARTIFACTS)
 	@rm -f $(ARTIFACTS)/kill-test.*
 	CUTOVER_KILLS=$(N) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
-	$(GO) test ./suites -v -count=1 -timeout=150m -ginkgo.timeout=140m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
+	$(GO) test ./suites -v -count=1 -timeout=0 -ginkgo.timeout=$(KILL_MINUTES)m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
 		-ginkgo.v -ginkgo.no-color -ginkgo.trace $(if $(SEED),-ginkgo.seed=$(SEED)) \
 		-ginkgo.junit-report=$(ARTIFACTS)/kill-test-junit.xml; \
 	code=$$?; cat $(ARTIFACTS)/kill-test.md; exit $$code
@@ -108,7 +110,7 @@ conformance: components ## measure what each fault does to pods, by each driver;
 # package after the other, and without the race detector's slowness.
 test: components ## unit tests with the race detector, and the tests that need root or a cluster
 	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v '/suites$$')
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/... ./bench/delay
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
 	$(GO) build -o bin/bench-cluster ./bench/cluster
