@@ -51,8 +51,25 @@ func Build(ctx context.Context, from Sources, out io.Writer) (reference string, 
 	} else if err := build(ctx, from, programs, reference, out); err != nil {
 		return "", fmt.Errorf("build the node image: %w", err)
 	}
-	_, err = engine.Run(ctx, "tag", reference, Current)
-	return reference, err
+	if _, err = engine.Run(ctx, "tag", reference, Current); err != nil {
+		return "", err
+	}
+	return reference, removeOthers(ctx, reference)
+}
+
+// removeOthers takes away the images that this one replaces: each is most of a
+// gigabyte. One that a cluster still runs stays until the next time.
+func removeOthers(ctx context.Context, reference string) error {
+	printed, err := engine.Run(ctx, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", Repository)
+	if err != nil {
+		return err
+	}
+	for _, other := range engine.Lines(printed) {
+		if other != reference && other != Current {
+			_, _ = engine.Run(ctx, "image", "rm", other) // see above
+		}
+	}
+	return nil
 }
 
 // build puts the image together in a folder of the cache: it is some hundred
