@@ -97,7 +97,7 @@ func build(ctx context.Context, from Sources, programs components.Programs, refe
 	}
 	fmt.Fprintln(out, "node image  importing what a control plane runs")
 	// The layers are there unpacked; nobody asks for them again.
-	if err := imagestore.Fill(ctx, programs, filepath.Join(store, "var/lib/containerd"), images, "--local", "--discard-unpacked-layers"); err != nil {
+	if err := imagestore.Fill(ctx, programs, filepath.Join(store, "var/lib/containerd"), images, imagestore.DropLayers); err != nil {
 		return err
 	}
 	packed, err := image.Pack(image.Packing{
