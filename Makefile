@@ -108,7 +108,7 @@ conformance: components ## measure what each fault does to pods, by each driver;
 # package after the other, and without the race detector's slowness.
 test: components ## unit tests with the race detector, and the tests that need root or a cluster
 	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v '/suites$$')
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/... ./bench/delay
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
 	$(GO) build -o bin/bench-cluster ./bench/cluster

@@ -71,7 +71,10 @@ func (r *run) undoAll(ctx context.Context, broken error) error {
 	if !errors.Is(broken, errLost) {
 		r.tell(history.Broken{Because: errLost.Error()})
 	}
-	return r.ledger.Replay(ctx, gone())
+	// ctx ended with the cluster, and what was beside it is still there.
+	beside, cancel := context.WithTimeout(context.WithoutCancel(ctx), healWithin)
+	defer cancel()
+	return r.ledger.Replay(beside, gone())
 }
 
 func (r *run) closeLedger() error {

@@ -133,7 +133,9 @@ func serving(driver faults.Driver, c conformance.Case) (faults.Service, error) {
 func (t *conformanceTest) row(ctx SpecContext, driver faults.Driver, c conformance.Case) {
 	by, err := serving(driver, c)
 	if err != nil {
-		t.report.Rows = append(t.report.Rows, conformance.Unserved(c, string(driver), err))
+		fault, parsing := c.Parse()
+		Expect(parsing).NotTo(HaveOccurred())
+		t.report.Rows = append(t.report.Rows, conformance.Unserved(c, string(driver), fault.Name(), err))
 		Skip(err.Error())
 	}
 	row := conformance.Judge(t.stage(by).Try(ctx, c))
