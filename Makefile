@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e kill-test test check clean deps components bench-cluster bench-delay images chaos-mesh-images
+.PHONY: help build e2e kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -63,8 +63,18 @@ chaos-mesh-images: $(CHAOS_DEBIAN) ## unpack what the images of Chaos Mesh need 
 
 $(CHAOS_DEBIAN): hack/debian-root
 	@rm -rf $@
-	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
+	@hack/debian-root base-files iptables ipset iproute2 stress-ng util-linux coreutils dash $@
 	@touch $@
+
+# Debian's packages are unpacked once for each list of them; all else that the image is
+# made of is compared by its content.
+node-image: build deps bin/kind-node/node bin/kind-node/proxy ## build the image of kind's nodes, where no registry can be reached
+	@bin/cutover cluster node-image --node bin/kind-node/node --proxy bin/kind-node/proxy
+
+bin/kind-node/%: kind-config/node/%.packages hack/debian-root
+	@rm -rf $@
+	@hack/debian-root $$(cat $<) $@
+	@touch $@ # the folder has its time from a package
 
 e2e: components images ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)
@@ -85,11 +95,22 @@ kill-test: components ## kill one process or another at drawn instants of N runs
 		-ginkgo.junit-report=$(ARTIFACTS)/kill-test-junit.xml; \
 	code=$$?; cat $(ARTIFACTS)/kill-test.md; exit $$code
 
+# DRIVER says who does the faults: agent or chaos-mesh; both that the cluster has, one
+# after the other, if it is not set.
+conformance: components ## measure what each fault does to pods, by each driver; UPDATE=1 writes the tables of docs/faults.md
+	@mkdir -p $(ARTIFACTS)
+	@rm -f $(ARTIFACTS)/conformance.*
+	CUTOVER_CONFORMANCE=$(or $(DRIVER),all) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
+	$(GO) test ./suites -v -count=1 -timeout=70m -ginkgo.timeout=60m -ginkgo.label-filter=conformance -ginkgo.fail-on-empty \
+		-ginkgo.v -ginkgo.no-color -ginkgo.trace $(if $(SEED),-ginkgo.seed=$(SEED)) $(if $(UPDATE),-update) \
+		-ginkgo.junit-report=$(ARTIFACTS)/conformance-junit.xml; \
+	code=$$?; cat $(ARTIFACTS)/conformance.md; exit $$code
+
 # What measures time, or starts clusters, runs again without -short: alone, one
 # package after the other, and without the race detector's slowness.
 test: components ## unit tests with the race detector, and the tests that need root or a cluster
-	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v /suites)
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/... ./bench/delay
+	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v '/suites$$')
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
 	$(GO) build -o bin/bench-cluster ./bench/cluster

@@ -78,7 +78,7 @@ func (p Place) start(ctx context.Context, s Spec, values Values) (*container.Con
 		return nil, err
 	}
 	var c *container.Container
-	_, err = p.Ledger.Do(ctx, safety.Action{Kind: kind, Params: params}, func(ctx context.Context) error {
+	_, err = p.Ledger.Do(ctx, safety.Action{Kind: kindContainer, Params: params}, func(ctx context.Context) error {
 		c, err = container.Start(ctx, request)
 		return err
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/cutover-dev/cutover/safety"
 )
 
-// kind of the action that a container is.
-const kind = "dependency"
+// kindContainer is the action of making one.
+const kindContainer = "dependency"
 
 // labelled is what an undo must know.
 type labelled struct {
@@ -24,7 +24,7 @@ type labelled struct {
 // Undoers can undo what [Start] does, in whatever process. They need no cluster: a
 // dependency outlives it.
 func Undoers() safety.Undoers {
-	return safety.Undoers{kind: func(ctx context.Context, params json.RawMessage) error {
+	return safety.Undoers{kindContainer: func(ctx context.Context, params json.RawMessage) error {
 		var p labelled
 		if err := json.Unmarshal(params, &p); err != nil {
 			return err

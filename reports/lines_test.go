@@ -15,6 +15,8 @@ func TestLines(t *testing.T) {
 		events []history.Payload
 		want   string // the last line; "" if the last event has none
 	}{
+		// What a release depends on says where it is.
+		{"dependency", []history.Payload{history.Dependency{Name: "db", Image: "postgres:17", Address: "172.18.0.9", TookMs: 1234}}, "dependency +1.0 s db ready at 172.18.0.9 in 1.2 s (postgres:17)"},
 		// A step says how much of the traffic it moved.
 		{"step", []history.Payload{history.StepLive{Name: "weight-25", Weight: 25}}, "step       +1.0 s weight-25 live: 25 % on the candidate"},
 		// A fault is named by what it does and to whom.

@@ -59,7 +59,10 @@ func (r rig) request(name string, args ...string) Request {
 	return Request{Name: r.network + "-" + name, Image: r.image, Network: r.network, Labels: r.labels, Args: args, Ready: Ready{Timeout: 30 * time.Second}}
 }
 
-var http = Port{Number: 8080}
+var (
+	http = Port{Number: 8080}
+	ask  = []string{program, "-ask", "http://127.0.0.1:8080/fine"}
+)
 
 func TestReady(t *testing.T) {
 	r := newRig(t)
@@ -79,7 +82,7 @@ func TestReady(t *testing.T) {
 		// An answer.
 		{"http", []string{"-listen", ":8080", "-after", "1s"}, []Port{http}, Ready{Path: "/fine", Port: http}, time.Second},
 		// A command inside.
-		{"exec", []string{"-listen", ":8080", "-after", "1s"}, nil, Ready{Exec: []string{program, "-probe"}}, time.Second},
+		{"exec", []string{"-listen", ":8080", "-after", "1s"}, nil, Ready{Exec: ask}, time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			request := r.request(row.name, row.args...)
@@ -115,7 +118,7 @@ func TestNotReady(t *testing.T) {
 		{"ends", []string{"-exit", "3"}, []Port{http}, Ready{}, []string{"exit code 3", "cannot go on"}},
 		{"too-rare", nil, nil, Ready{Log: "started", Times: 2}, []string{`its log to hold "started" 2 times`}},
 		{"bad-answer", []string{"-listen", ":8080"}, []Port{http}, Ready{Path: "/ill", Port: http}, []string{"GET /ill on port 8080 to be answered with 2xx"}},
-		{"command-fails", nil, nil, Ready{Exec: []string{program, "-probe"}}, []string{`-probe"] in it to succeed`}},
+		{"command-fails", nil, nil, Ready{Exec: ask}, []string{`/fine"] in it to succeed`}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			request := r.request(row.name, row.args...)

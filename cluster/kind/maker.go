@@ -2,16 +2,17 @@ package kind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
+	kindexec "sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
 
 	"github.com/cutover-dev/cutover/cluster/engine"
@@ -126,14 +127,13 @@ func untilOrphaned(call func() error) error {
 		_ = unix.Kill(0, unix.SIGKILL) // the group, and this process with it
 	}()
 	err := call()
-	var failed interface{ Output() []byte }
-	if errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s", err, failed.Output())
+	if command := kindexec.RunErrorForError(err); command != nil {
+		err = fmt.Errorf("%w\n%s", err, command.Output)
 	}
 	return err
 }
 
-// lines is a log of kind's, a line for each message.
+// lines is a log of kind's: a line for each message, with the time.
 type lines struct{ out io.Writer }
 
 // verbosity has kind log what kubeadm says.
@@ -141,12 +141,16 @@ const verbosity = 3
 
 var _ log.Logger = lines{}
 
-func (l lines) Warn(message string)               { fmt.Fprintln(l.out, message) }
-func (l lines) Warnf(format string, args ...any)  { fmt.Fprintf(l.out, format+"\n", args...) }
-func (l lines) Error(message string)              { fmt.Fprintln(l.out, message) }
-func (l lines) Errorf(format string, args ...any) { fmt.Fprintf(l.out, format+"\n", args...) }
-func (l lines) Info(message string)               { fmt.Fprintln(l.out, message) }
-func (l lines) Infof(format string, args ...any)  { fmt.Fprintf(l.out, format+"\n", args...) }
+func (l lines) print(message string) {
+	fmt.Fprintf(l.out, "%s %s\n", time.Now().UTC().Format("15:04:05.000"), strings.TrimSpace(message))
+}
+
+func (l lines) Warn(message string)               { l.print(message) }
+func (l lines) Warnf(format string, args ...any)  { l.print(fmt.Sprintf(format, args...)) }
+func (l lines) Error(message string)              { l.print(message) }
+func (l lines) Errorf(format string, args ...any) { l.print(fmt.Sprintf(format, args...)) }
+func (l lines) Info(message string)               { l.print(message) }
+func (l lines) Infof(format string, args ...any)  { l.print(fmt.Sprintf(format, args...)) }
 func (l lines) Enabled() bool                     { return true }
 
 // V implements log.Logger.

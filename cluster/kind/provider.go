@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -103,6 +102,9 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err error) {
 	facts, err := engine.Ask(ctx)
 	if err != nil {
+		return nil, spec{}, err
+	}
+	if err := requireHere(facts); err != nil {
 		return nil, spec{}, err
 	}
 	image, err := chooseImage(ctx)
@@ -263,11 +265,11 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	if err != nil {
 		return cluster.Facts{}, err
 	}
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
+	release, err := kernel()
+	if err != nil {
 		return cluster.Facts{}, err
 	}
-	return cluster.Facts{Kubernetes: version.GitVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
+	return cluster.Facts{Kubernetes: version.GitVersion, Nodes: c.spec.Nodes, Kernel: release}, nil
 }
 
 // Alive is false once a node of the cluster has ended, by whatever end.

@@ -31,6 +31,8 @@ type Provider interface {
 	// Clean removes what is left of clusters that nobody owns any more and returns
 	// their names.
 	Clean(ctx context.Context) ([]string, error)
+	// Components are what its clusters are made of if all of it is built here.
+	Components() components.Set
 	// unusable says why this machine has no clusters of this sort and what to do;
 	// nil if it has. It answers within seconds.
 	unusable(ctx context.Context) error
@@ -53,6 +55,8 @@ type Options struct {
 	// Config is a configuration of kind for a cluster of that sort; nil for the
 	// one with so many nodes.
 	Config []byte
+	// Registry asks for a registry beside the cluster that its nodes pull from.
+	Registry bool
 	// Owned clusters end when they are closed. If this process ends before, they end
 	// with it or are removed by the next clean-up.
 	Owned bool

@@ -14,6 +14,7 @@ import (
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/faults/train"
+	"github.com/cutover-dev/cutover/suites/conformance"
 )
 
 // agentCommand is the node agent. It runs in the cluster, as a pod on every node.
@@ -102,5 +103,16 @@ func drillPodCommand() *cobra.Command {
 			}
 			conn.Close()
 		}
+	}}
+}
+
+// conformancePodCommand is the pods that the conformance of faults is measured at.
+func conformancePodCommand() *cobra.Command {
+	return &cobra.Command{Use: conformance.Command + " PORT", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		listener, err := new(net.ListenConfig).Listen(c.Context(), "tcp", net.JoinHostPort("", args[0]))
+		if err != nil {
+			return fmt.Errorf("listen on port %s: %w", args[0], err)
+		}
+		return conformance.Serve(c.Context(), listener)
 	}}
 }

@@ -15,11 +15,12 @@ func main() {
 	listen := flag.String("listen", "", "address; listen nowhere without one")
 	exit := flag.Int("exit", -1, "end at once with this code")
 	show := flag.String("show", "", "print this file first")
-	probe := flag.Bool("probe", false, "ask the server that runs beside, and fail if it does not answer")
+	ask := flag.String("ask", "", "only ask for this URL, and fail if there is no answer")
 	flag.Parse()
-	if *probe {
-		answer, err := http.Get("http://127.0.0.1:8080/fine")
-		if err != nil {
+	if *ask != "" {
+		answer, err := http.Get(*ask)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			fmt.Println(answer, err)
 			os.Exit(1)
 		}
 		answer.Body.Close()
