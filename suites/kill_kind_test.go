@@ -62,7 +62,7 @@ func (kindGround) restarts(victim string) string {
 	return ""
 }
 
-func (kindGround) slower() time.Duration { return 2 }
+func (kindGround) slower() time.Duration { return 3 }
 
 func (kindGround) find(ctx context.Context, victim, cluster string) *prey {
 	if victim == victimNode {
