@@ -125,8 +125,11 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 	}
 	sp.Grant = engine.Grant{Full: true} // until the maker has found out
 	config, described, err := render(o.Config, s.kindName(), image, facts)
+	if err != nil {
+		return nil, spec{}, err
+	}
 	sp.Nodes = len(described.Nodes)
-	return config, sp, err
+	return config, sp, requireWatchers("/proc", sp.Nodes)
 }
 
 // bring makes the cluster and waits until it is of use.
