@@ -138,7 +138,7 @@ func (f finding) temporary() bool { return strings.HasPrefix(f.state.name(), new
 const settled = time.Minute
 
 // dead reports whether nobody can use the cluster any more: its owner or maker is
-// gone, or its containers are.
+// gone, or none of its nodes runs.
 func (f finding) dead() bool {
 	switch {
 	case !f.present:
@@ -148,7 +148,7 @@ func (f finding) dead() bool {
 	case f.temporary():
 		return f.age > settled
 	}
-	return f.spec.Owned || !f.spec.Made || f.containers == 0
+	return f.spec.Owned || !f.spec.Made || f.running == 0
 }
 
 // remove takes the state, if there is one, so that nobody else removes it, too, and

@@ -14,6 +14,8 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	kindexec "sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
+
+	"github.com/cutover-dev/cutover/cluster/engine"
 )
 
 // make has kind make the cluster of the state, in a process of its own that ends when
@@ -39,9 +41,16 @@ func (s state) run(ctx context.Context, sp spec, arguments ...string) error {
 		return err
 	}
 	defer child.Close()
+	makers, err := s.joinMakers()
+	if err != nil {
+		parent.Close()
+		return err
+	}
+	defer makers.Close()
 	process := exec.CommandContext(ctx, sp.Executable, append([]string{"cluster"}, arguments...)...)
 	process.Stdin, process.Stdout, process.Stderr = parent, log, log
 	process.Env = append(os.Environ(), "PATH="+s.wrapper()+string(os.PathListSeparator)+os.Getenv("PATH"))
+	process.ExtraFiles = []*os.File{makers} // inherited by all that it starts
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	process.Cancel = func() error { return unix.Kill(-process.Process.Pid, unix.SIGKILL) }
 	err = process.Start()
@@ -50,13 +59,14 @@ func (s state) run(ctx context.Context, sp spec, arguments ...string) error {
 		return err
 	}
 	err = process.Wait()
-	if err != nil && ctx.Err() != nil {
+	if err == nil {
+		return nil
+	}
+	_ = unix.Kill(-process.Process.Pid, unix.SIGKILL) // what it started, if it could not end it
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("kind: %w\n%s", err, s.tail())
-	}
-	return nil
+	return fmt.Errorf("kind: %w\n%s", err, s.tail())
 }
 
 // tail is the end of what kind said.
@@ -74,12 +84,28 @@ func (s state) tail() string {
 func RunMake(folder string) error {
 	s := state(folder)
 	return untilOrphaned(func() error {
+		if err := s.findGrant(); err != nil {
+			return err
+		}
 		return s.provider().Create(s.kindName(),
 			kindcluster.CreateWithConfigFile(s.config()), kindcluster.CreateWithKubeconfigPath(s.kubeconfig()),
 			// Whoever asked for the cluster deletes it, having had a look at it.
 			kindcluster.CreateWithRetain(true),
 			kindcluster.CreateWithDisplayUsage(false), kindcluster.CreateWithDisplaySalutation(false))
 	})
+}
+
+// findGrant writes down what the engine grants to the nodes. The containers that it
+// takes to find out are labelled and waited for like the nodes.
+func (s state) findGrant() error {
+	sp, err := s.read()
+	if err != nil {
+		return err
+	}
+	if sp.Grant, err = engine.Granted(context.Background(), sp.Image); err != nil {
+		return err
+	}
+	return s.write(sp)
 }
 
 // RunLogs is the process that writes a cluster's logs; its arguments are the state's

@@ -72,7 +72,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(o.Out, "cluster    making kind cluster %s: %s of %s, which has %v\n", o.Name, countNodes(sp.Nodes), sp.Image, sp.Grant)
+	fmt.Fprintf(o.Out, "cluster    making kind cluster %s: %s of %s\n", o.Name, countNodes(sp.Nodes), sp.Image)
 	release, err := s.create(sp)
 	if err != nil {
 		return nil, err
@@ -88,6 +88,9 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	}()
 	if err := c.bring(ctx, config); err != nil {
 		return nil, err
+	}
+	if !c.spec.Grant.Full {
+		fmt.Fprintf(o.Out, "cluster    the engine gives its nodes no more than %v\n", c.spec.Grant)
 	}
 	if !o.Owned {
 		release()
@@ -120,16 +123,14 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 			return nil, spec{}, err
 		}
 	}
-	if sp.Grant, err = engine.Granted(ctx, image.reference); err != nil {
-		return nil, spec{}, err
-	}
+	sp.Grant = engine.Grant{Full: true} // until the maker has found out
 	config, described, err := render(o.Config, s.kindName(), image, facts)
 	sp.Nodes = len(described.Nodes)
 	return config, sp, err
 }
 
 // bring makes the cluster and waits until it is of use.
-func (c *Cluster) bring(ctx context.Context, config []byte) error {
+func (c *Cluster) bring(ctx context.Context, config []byte) (err error) {
 	if err := os.WriteFile(c.state.config(), config, 0o600); err != nil {
 		return err
 	}
@@ -138,6 +139,9 @@ func (c *Cluster) bring(ctx context.Context, config []byte) error {
 	}
 	if err := c.state.make(ctx, c.spec); err != nil {
 		return fmt.Errorf("make kind cluster %s: %w", c.Name(), err)
+	}
+	if c.spec, err = c.state.read(); err != nil { // the maker has completed it
+		return err
 	}
 	if err := c.connect(ctx); err != nil {
 		return err
@@ -309,6 +313,9 @@ func Down(ctx context.Context, name string) error {
 // takeDown removes the cluster's containers, and its state when they are gone: who
 // finds the state knows that there may be more.
 func takeDown(ctx context.Context, s state) error {
+	if err := s.awaitMakers(ctx); err != nil {
+		return err
+	}
 	if err := removeContainers(ctx, s.root(), s.name()); err != nil {
 		return err
 	}

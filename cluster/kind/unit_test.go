@@ -141,11 +141,13 @@ func TestDead(t *testing.T) {
 		want  bool
 	}{
 		{"it is being made", finding{state: at, present: true, held: true, spec: unmade}, false},
-		{"its maker was killed", finding{state: at, present: true, spec: unmade, containers: 1}, true},
+		{"its maker was killed", finding{state: at, present: true, spec: unmade, containers: 1, running: 1}, true},
 		{"its maker was killed before there was a container", finding{state: at, present: true, spec: unmade}, true},
-		{"its owner runs", finding{state: at, present: true, held: true, spec: owned, containers: 1}, false},
-		{"its owner was killed", finding{state: at, present: true, spec: owned, containers: 1}, true},
-		{"it is detached", finding{state: at, present: true, spec: made, containers: 1}, false},
+		{"its owner runs", finding{state: at, present: true, held: true, spec: owned, containers: 1, running: 1}, false},
+		{"its owner was killed", finding{state: at, present: true, spec: owned, containers: 1, running: 1}, true},
+		{"it is detached", finding{state: at, present: true, spec: made, containers: 1, running: 1}, false},
+		{"it is detached, and a node of several was killed", finding{state: at, present: true, spec: made, containers: 4, running: 3}, false},
+		{"it is detached, and its node was killed", finding{state: at, present: true, spec: made, containers: 1}, true},
 		{"it is detached, and somebody removed its containers", finding{state: at, present: true, spec: made}, true},
 		{"somebody removed its state", finding{state: at, containers: 1}, true},
 		{"there is nothing", finding{state: at}, false},

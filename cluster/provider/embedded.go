@@ -64,8 +64,7 @@ func (embeddedProvider) List(context.Context) ([]Info, error) {
 
 func (embeddedProvider) Clean(context.Context) ([]string, error) { return embedded.Clean() }
 
-// unusable is never asked of the provider that is taken when no other can be used:
-// its own errors say what it lacks.
-func (embeddedProvider) unusable(context.Context) error {
-	return errors.ErrUnsupported
+// Usable does not look further: doctor does, and the first start says what is lacking.
+func (embeddedProvider) Usable(context.Context) (of string, err error) {
+	return "Kubernetes " + components.KubernetesVersion, nil
 }

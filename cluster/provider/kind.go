@@ -181,7 +181,4 @@ func (p kindProvider) Clean(ctx context.Context) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(cleaned, removed)))), err
 }
 
-func (kindProvider) unusable(ctx context.Context) error {
-	_, err := kind.Usable(ctx)
-	return err
-}
+func (kindProvider) Usable(ctx context.Context) (of string, err error) { return kind.Usable(ctx) }

@@ -58,6 +58,7 @@ func Start(ctx context.Context, o Options) (Registry, error) {
 	port := container.Port{Number: portInside, Host: o.Port}
 	c, err := container.Start(ctx, container.Request{
 		Name: "cutover-registry-" + o.Cluster, Image: built, Network: o.Network, Labels: labels(o.Owner, o.Cluster),
+		Env:  map[string]string{"OTEL_TRACES_EXPORTER": "none"}, // there is nobody to tell
 		Args: []string{"serve", configPath}, Files: map[string]string{configPath: config},
 		User: "0:0", Volumes: []string{data}, // whose folder is root's
 		Ports: []container.Port{port},

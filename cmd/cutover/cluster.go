@@ -24,7 +24,7 @@ import (
 
 func clusterCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into clusters"}
-	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents())
+	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents(), clusterCheck())
 	c.AddCommand(inner("janitor FOLDER", embedded.RunJanitor), inner("sandbox FOLDER", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
 	c.AddCommand(kindCommands()...)
 	c.AddCommand(inner("remove FOLDER", embedded.RunRemove), inner("trial FOLDER", embedded.RunTrial))
@@ -333,6 +333,24 @@ func clusterNode() *cobra.Command {
 			return nil
 		}
 		c.AddCommand(a)
+	}
+	return c
+}
+
+func clusterCheck() *cobra.Command {
+	c := &cobra.Command{Use: "check", Short: "Say whether clusters of a sort can be had here, and of what", Args: cobra.NoArgs}
+	wanted := providerFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		p, _, err := provider.Choose(c.Context(), *wanted)
+		if err != nil {
+			return usageError{err}
+		}
+		of, err := p.Usable(c.Context())
+		if err != nil {
+			return usageError{err}
+		}
+		fmt.Fprintln(c.OutOrStdout(), of)
+		return nil
 	}
 	return c
 }

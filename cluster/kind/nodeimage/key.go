@@ -16,7 +16,7 @@ import (
 )
 
 // generation changes when this package makes another image of the same things.
-const generation = 1
+const generation = 2
 
 // key changes with all that the image is made of: our files, the programs, and the
 // Debian packages' files.
