@@ -112,7 +112,7 @@ var (
 	isItself  = condition{OwnImage, absolute, exactly(1)}
 	isPrompt  = condition{RoundTrip, more, undelayed.around(0)}
 	isWhole   = []condition{answers, {Lost, chance, span{0, rated.Above}}, {Again, chance, span{0, rated.Above}}, {Damaged, chance, span{0, rated.Above}}}
-	isFast    = condition{Throughput, absolute, span{10 * megabytes, math.Inf(1)}}
+	isFast    = condition{Throughput, absolute, span{5 * megabytes, math.Inf(1)}}
 	isIdle    = condition{Processor, more, idle.around(0)}
 	isEmpty   = condition{Memory, more, emptied.around(0)}
 	isOld     = condition{Restarts, absolute, exactly(0)}
@@ -127,7 +127,7 @@ const (
 	latency   = 150 // ms
 	jitter    = 40  // ms
 	portion   = 0.3 // of packets
-	megabytes = 2   // a second
+	megabytes = 1   // a second
 	cores     = 0.5
 	memory    = 128 // MB
 )

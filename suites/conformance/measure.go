@@ -64,34 +64,40 @@ const settleWithin = 10 * time.Second
 
 // containers says what has become of the pods' containers, once all of them run.
 func (g *Ground) containers(ctx context.Context, phase Phase, pods []corev1.Pod) [][]Figure {
+	all := make([][]Figure, len(pods))
+	now, err := g.settled(ctx, pods)
+	for i := range pods {
+		if err != nil {
+			all[i] = []Figure{unmeasured(There, err.Error())}
+			continue
+		}
+		if phase == Before && now[i] != nil {
+			n := g.noted[pods[i].UID]
+			n.restarts = restarts(*now[i])
+			g.noted[pods[i].UID] = n
+		}
+		all[i] = g.containersOf(now[i], now[0])
+	}
+	return all
+}
+
+// settled are the pods once all that are there run, or do not for long; nil for one
+// that is gone.
+func (g *Ground) settled(ctx context.Context, pods []corev1.Pod) ([]*corev1.Pod, error) {
 	now := make([]*corev1.Pod, len(pods))
 	for deadline := time.Now().Add(settleWithin); ; {
 		settled := true
 		for i, pod := range pods {
 			var err error
 			if now[i], err = g.again(ctx, pod); err != nil {
-				return nil
+				return nil, err
 			}
 			settled = settled && (now[i] == nil || runs(*now[i]))
 		}
 		if settled || time.Now().After(deadline) || !pause(ctx, 2*pollEvery) {
-			break
+			return now, nil
 		}
 	}
-	if phase == Before {
-		for _, pod := range now {
-			if pod != nil {
-				n := g.noted[pod.UID]
-				n.restarts = restarts(*pod)
-				g.noted[pod.UID] = n
-			}
-		}
-	}
-	all := make([][]Figure, len(pods))
-	for i := range pods {
-		all[i] = g.containersOf(now[i], now[0])
-	}
-	return all
 }
 
 // again is the pod as it is now; nil if it is gone or going.

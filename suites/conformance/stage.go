@@ -38,7 +38,7 @@ const (
 
 // Try tries one case. What keeps it from its end stands in the trial.
 func (s *Stage) Try(ctx context.Context, c Case) Trial {
-	a := &attempt{Stage: s, c: c, trial: Trial{Case: c, Driver: string(s.By.Driver)}, roles: map[string]Role{}, hit: map[string]bool{}}
+	a := &attempt{Stage: s, c: c, trial: Trial{Case: c, Driver: string(s.By.Driver)}, roles: map[string]Role{}, hit: map[string]bool{}, proven: map[string]bool{}}
 	if err := a.run(ctx); err != nil {
 		a.trial.Broken = err.Error()
 	}
@@ -62,8 +62,9 @@ type attempt struct {
 	undo     safety.Undo
 	injected time.Time
 
-	mu  sync.Mutex
-	hit map[string]bool // pods that the object says were hit
+	mu     sync.Mutex
+	hit    map[string]bool // pods that an object says were hit
+	proven map[string]bool // pods that a proof of the fault has named, after its first
 }
 
 func (a *attempt) run(ctx context.Context) error {
@@ -139,10 +140,15 @@ func (a *attempt) inject(ctx context.Context, fault faults.Fault) error {
 }
 
 func (a *attempt) told(payload history.Payload) {
-	if is, hit := payload.(history.FaultInjected); hit {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch is := payload.(type) {
+	case history.FaultInjected:
 		a.hit[is.Pod] = true
+	case history.FaultProven:
+		for _, pod := range is.Pods {
+			a.proven[pod] = true
+		}
 	}
 }
 
@@ -150,6 +156,15 @@ func (a *attempt) wasHit(pod string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.hit[pod]
+}
+
+// wasAdopted is true once a pod that was born later is said to be under the fault.
+// Only where each gets an object of its own is it proven on each, too; until then its
+// containers may be those from before.
+func (a *attempt) wasAdopted(pod string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.hit[pod] && (a.By.Driver != faults.ChaosMesh || a.proven[pod])
 }
 
 // during measures all pods under the fault, and one that is born under it.
@@ -160,9 +175,9 @@ func (a *attempt) during(ctx context.Context) error {
 			return err
 		}
 		a.join(pod)
-		// That it is never said to be hit is no error: what is measured counts.
+		// That it is never adopted is no error here: what is measured counts.
 		_ = wait.PollUntilContextTimeout(ctx, pollEvery, adoptWithin, true, func(context.Context) (bool, error) {
-			return a.wasHit(pod.Name), nil
+			return a.wasAdopted(pod.Name), nil
 		})
 	}
 	a.measure(ctx, During, append(slices.Clone(a.target), a.born...))
