@@ -374,6 +374,7 @@ func (ground kindGround) plantInside(ctx SpecContext, cluster string) {
 	GinkgoHelper()
 	c, err := attach(ctx, cluster)
 	Expect(err).NotTo(HaveOccurred())
+	platformOf(ctx, c) // the kinds of chaos objects come with it
 	for _, group := range []string{faults.MeshGroup, faults.AgentGroup} {
 		chaos := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 			"action": "pod-kill", "mode": "all", "selector": map[string]any{"namespaces": []any{planted}},
