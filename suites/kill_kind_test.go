@@ -334,7 +334,8 @@ func plantInEngine(ctx SpecContext) {
 	GinkgoHelper()
 	image, err := kind.Usable(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	ours := docker(ctx, "create", "--label", kindClusterLabel+"="+planted, "--label", kindStateLabel+"="+filepath.Dir(kindFolder(planted)), "--volume", "/var", image)
+	// With a folder of states that nobody has: other runs clean up on this machine.
+	ours := docker(ctx, "create", "--label", kindClusterLabel+"="+planted, "--label", kindStateLabel+"="+planted, "--volume", "/var", image)
 	others := docker(ctx, "create", "--label", "io.x-k8s.kind.cluster=somebodys", image)
 	DeferCleanup(func(ctx SpecContext) { docker(ctx, "rm", "--volumes", others) }, NodeTimeout(time.Minute))
 	Expect(leftOfKind(ctx)).To(ContainElement(HavePrefix("container ")))
