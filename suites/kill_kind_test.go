@@ -334,7 +334,8 @@ func plantInEngine(ctx SpecContext) {
 	GinkgoHelper()
 	image, err := kind.Usable(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	ours := docker(ctx, "create", "--label", kindClusterLabel+"="+planted, "--label", kindStateLabel+"="+filepath.Dir(kindFolder(planted)), "--volume", "/var", image)
+	// With a folder of states that nobody has: other runs clean up on this machine.
+	ours := docker(ctx, "create", "--label", kindClusterLabel+"="+planted, "--label", kindStateLabel+"="+planted, "--volume", "/var", image)
 	others := docker(ctx, "create", "--label", "io.x-k8s.kind.cluster=somebodys", image)
 	DeferCleanup(func(ctx SpecContext) { docker(ctx, "rm", "--volumes", others) }, NodeTimeout(time.Minute))
 	Expect(leftOfKind(ctx)).To(ContainElement(HavePrefix("container ")))
@@ -374,6 +375,7 @@ func (ground kindGround) plantInside(ctx SpecContext, cluster string) {
 	GinkgoHelper()
 	c, err := attach(ctx, cluster)
 	Expect(err).NotTo(HaveOccurred())
+	platformOf(ctx, c) // the kinds of chaos objects come with it
 	for _, group := range []string{faults.MeshGroup, faults.AgentGroup} {
 		chaos := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 			"action": "pod-kill", "mode": "all", "selector": map[string]any{"namespaces": []any{planted}},

@@ -250,7 +250,7 @@ func install(ctx context.Context, up provider.Cluster) (experiment.Platform, err
 	if err != nil {
 		return experiment.Platform{}, err
 	}
-	installing, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	installing, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	return experiment.Install(installing, up, executable)
 }
