@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e kill-test conformance test check clean deps components bench-cluster bench-delay images chaos-mesh-images
+.PHONY: help build e2e kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images ready ready-embedded ready-kind
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,6 +30,18 @@ deps: ## check what else the host needs; as root on Debian, install it
 
 components: build deps ## build Kubernetes, containerd and the others into the cache
 	@bin/cutover cluster components >/dev/null
+
+# What a cluster of the sort CLUSTER needs before the first one is started. The nodes
+# of kind have a published image where one is on the machine or can be pulled; else
+# they and Chaos Mesh are built here, and what was built here is kept up to date.
+ready: ready-$(CLUSTER)
+ready-embedded: components
+ready-kind: build deps
+	@image=$$(bin/cutover cluster check --cluster kind 2>/dev/null); \
+	case "$$image" in \
+	  ''|cutover.local/*) $(MAKE) -s --no-print-directory node-image chaos-mesh-images && bin/cutover cluster components --cluster kind >/dev/null;; \
+	  *) echo "kind: nodes are $$image, Chaos Mesh is the published one";; \
+	esac
 
 # Not every host has apt, or reaches a mirror: what is not packed is not released, and
 # its scenario says so.
@@ -63,10 +75,20 @@ chaos-mesh-images: $(CHAOS_DEBIAN) ## unpack what the images of Chaos Mesh need 
 
 $(CHAOS_DEBIAN): hack/debian-root
 	@rm -rf $@
-	@hack/debian-root iptables ipset iproute2 stress-ng util-linux coreutils dash $@
+	@hack/debian-root base-files iptables ipset iproute2 stress-ng util-linux coreutils dash $@
 	@touch $@
 
-e2e: components images ## release real applications on a real cluster and judge them
+# Debian's packages are unpacked once for each list of them; all else that the image is
+# made of is compared by its content.
+node-image: build deps bin/kind-node/node bin/kind-node/proxy ## build the image of kind's nodes, where no registry can be reached
+	@bin/cutover cluster node-image --node bin/kind-node/node --proxy bin/kind-node/proxy
+
+bin/kind-node/%: kind-config/node/%.packages hack/debian-root
+	@rm -rf $@
+	@hack/debian-root $$(cat $<) $@
+	@touch $@ # the folder has its time from a package
+
+e2e: ready images ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)
 	CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
 	$(GO) test ./suites -v -count=1 -timeout=70m -ginkgo.timeout=60m -ginkgo.label-filter='$(LABELS)' -ginkgo.fail-on-empty -ginkgo.fail-on-pending \
@@ -74,18 +96,20 @@ e2e: components images ## release real applications on a real cluster and judge 
 		-ginkgo.junit-report=$(ARTIFACTS)/e2e-junit.xml -ginkgo.json-report=$(ARTIFACTS)/e2e.json; \
 	code=$$?; echo "reports: $(ARTIFACTS)/index.html"; exit $$code
 
-kill-test: components ## kill one process or another at drawn instants of N runs and look for what is left
+# A round takes half a minute on an embedded cluster, and up to three on one of kind.
+KILL_MINUTES := $(if $(filter kind,$(CLUSTER)),420,140)
+kill-test: ready ## kill one process or another at drawn instants of N runs and look for what is left
 	@mkdir -p $(ARTIFACTS)
 	@rm -f $(ARTIFACTS)/kill-test.*
 	CUTOVER_KILLS=$(N) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
-	$(GO) test ./suites -v -count=1 -timeout=150m -ginkgo.timeout=140m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
+	$(GO) test ./suites -v -count=1 -timeout=0 -ginkgo.timeout=$(KILL_MINUTES)m -ginkgo.label-filter=kill -ginkgo.fail-on-empty \
 		-ginkgo.v -ginkgo.no-color -ginkgo.trace $(if $(SEED),-ginkgo.seed=$(SEED)) \
 		-ginkgo.junit-report=$(ARTIFACTS)/kill-test-junit.xml; \
 	code=$$?; cat $(ARTIFACTS)/kill-test.md; exit $$code
 
 # DRIVER says who does the faults: agent or chaos-mesh; both that the cluster has, one
 # after the other, if it is not set.
-conformance: components ## measure what each fault does to pods, by each driver; UPDATE=1 writes the tables of docs/faults.md
+conformance: ready ## measure what each fault does to pods, by each driver; UPDATE=1 writes the tables of docs/faults.md
 	@mkdir -p $(ARTIFACTS)
 	@rm -f $(ARTIFACTS)/conformance.*
 	CUTOVER_CONFORMANCE=$(or $(DRIVER),all) CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
@@ -97,13 +121,8 @@ conformance: components ## measure what each fault does to pods, by each driver;
 # What measures time, or starts clusters, runs again without -short: alone, one
 # package after the other, and without the race detector's slowness.
 test: components ## unit tests with the race detector, and the tests that need root or a cluster
-<<<<<<< HEAD
-	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v /suites)
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
-=======
 	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v '/suites$$')
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./faults/... ./bench/delay
->>>>>>> main
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
 	$(GO) build -o bin/bench-cluster ./bench/cluster

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"gates":        {"history", "stats"},
 	"reports":      {"history", "stats", "verdict"},
 	"safety":       {"history"},
-	"cluster":      {"history", "safety"},
+	"cluster":      {"history", "kind-config", "safety"},
 	"apiproxy":     {"history", "safety"},
 	"loadgen":      {"history", "stats"},
 	"release":      {"apiproxy", "cluster", "history", "safety"},
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"bench":        {everything},
 	"cmd":          {everything},
 	"apps":         {},
+	"kind-config":  {},
 }
 
 // onlyFrom lists what must stay at the edge, tests included, and where that is.

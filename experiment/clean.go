@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -172,7 +173,7 @@ func reach(ctx context.Context, header safety.Header) (on cluster.Cluster, c cli
 		return nil, nil, err
 	}
 	if on, err = made.Attach(ctx, header.Cluster); err != nil {
-		return nil, nil, nil //nolint:nilerr // a cluster that is gone has nothing to undo
+		return nil, nil, unlessGone(ctx, made, header.Cluster, err)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", header.Kubeconfig)
 	if err != nil {
@@ -180,6 +181,19 @@ func reach(ctx context.Context, header safety.Header) (on cluster.Cluster, c cli
 	}
 	c, err = NewClient(config)
 	return on, c, err
+}
+
+// unlessGone says why a cluster cannot be reached; nil if that is because there is none
+// any more. A container engine that does not answer knows of none either.
+func unlessGone(ctx context.Context, made provider.Provider, name string, unreached error) error {
+	list, err := made.List(ctx)
+	if err != nil {
+		return errors.Join(unreached, err)
+	}
+	if slices.ContainsFunc(list, func(info provider.Info) bool { return info.Name == name && info.Alive }) {
+		return unreached
+	}
+	return nil
 }
 
 // replayOn replays a ledger on its cluster, which may end in the middle of it.

@@ -44,7 +44,11 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 	r.background.Wait()
 	undoing := r.undoAll(ctx, broken)
 	r.tell(history.RunEnded{Interrupted: interrupted})
-	return r.judge(errors.Join(undoing, r.closeLedger()))
+	run, err := r.judge(errors.Join(undoing, r.closeLedger()))
+	if !interrupted && !(err == nil && run.OK()) {
+		r.keepNodeLogs(ctx)
+	}
+	return run, err
 }
 
 // undoAll undoes what is not undone yet and looks for what is left. What fails is in

@@ -52,3 +52,11 @@ func (r *run) diagnose(ctx context.Context) {
 		}
 	}
 }
+
+// keepNodeLogs copies the logs of the cluster's nodes to cluster/nodes of the record of a
+// run that did not end as it was to. What cannot be had is left out.
+func (r *run) keepNodeLogs(ctx context.Context) {
+	if exporter, can := r.Cluster.(LogExporter); can && !r.lost(ctx) {
+		_ = exporter.ExportLogs(ctx, filepath.Join(r.Out, "cluster", "nodes"))
+	}
+}

@@ -32,6 +32,14 @@ type Platform struct {
 	Image   string         // of the agent; the drill's pod runs it too
 }
 
+// String says who is there.
+func (p Platform) String() string {
+	if p.Serving.ChaosMesh {
+		return "gateway, Chaos Mesh and agent"
+	}
+	return "gateway and agent"
+}
+
 // Install puts the gateway, Chaos Mesh where the cluster is of a sort that has it, and
 // the node agent into a cluster, and returns when all are ready. What is there already
 // is left as it is. executable is the cutover program itself, which the agent's image

@@ -66,7 +66,11 @@ func (w *world) born(name, ip string) {
 	w.t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{"pod-template-hash": "abc"}},
-		Status:     corev1.PodStatus{PodIP: ip},
+		Spec:       corev1.PodSpec{NodeName: "node-0", Containers: []corev1.Container{{Name: "shop", Image: "shop:v1"}}},
+		Status: corev1.PodStatus{PodIP: ip, ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "shop", ContainerID: "containerd://" + name, Image: "shop:v1", ImageID: "sha256:shop",
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		}}},
 	}
 	if err := w.client.Create(w.t.Context(), pod); err != nil {
 		w.t.Fatal(err)
@@ -99,7 +103,7 @@ func (w *world) dial(ctx context.Context, addr string) (net.Conn, error) {
 
 func (w *world) target() Target {
 	return Target{
-		Client: w.client, Namespace: "ns", RunID: "r1", Fault: 3, Port: 8080, Dial: w.dial, Ledger: w.ledger, Seed: 7,
+		Client: w.client, Namespace: "ns", RunID: "r1", Fault: 3, Port: 8080, Container: "shop", Dial: w.dial, Ledger: w.ledger, Seed: 7,
 		Selector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: "pod-template-hash", Operator: metav1.LabelSelectorOpIn, Values: []string{"abc"}},
 		}},

@@ -169,7 +169,7 @@ var bad = []struct {
 	{edit("{step: weight-50}", "{event: promotion}"), `:20: faults[0].at.event: unknown word "promotion"; known here: rollback`},
 	{edit("spec: {action: delay", "spec: {duration: 9s, action: delay"), ":21: faults[0].for: the duration is also given as chaos.spec.duration on line 25"},
 	{edit("kind: NetworkChaos", "kind: NetwrkChaos"), `:24: faults[0].chaos.kind: unknown kind "NetwrkChaos"`},
-	{edit("kind: NetworkChaos", "kind: StressChaos"), ":24: faults[0].chaos.kind: StressChaos is not supported yet"},
+	{edit("kind: NetworkChaos", "kind: TimeChaos"), ":24: faults[0].chaos.kind: TimeChaos is not supported yet"},
 	{edit("latency: 600ms}}", "\n        latency: 600x}}"), `:26: faults[0].chaos.spec.delay.latency: bad duration "600x"`},
 	{edit("delay: {latency", "selector: {}, delay: {latency"), ":25: faults[0].chaos.spec.selector: the fault's target gives the selector"},
 	{edit("    for: 20s\n", ""), ":22: faults[0].chaos: the fault lasts and nothing says how long: add for: 20s"},

@@ -39,6 +39,9 @@ var _ = Describe("conformance", Ordered, ContinueOnFailure, Label("conformance")
 
 	BeforeAll(func() { test.begin() })
 
+	// What a spec defers comes after AfterAll.
+	AfterEach(func(ctx SpecContext) { test.leave(ctx) }, NodeTimeout(time.Minute))
+
 	It("has a case for every fault that is built", func() {
 		Expect(conformance.Missing()).To(BeEmpty(), "add a shape to suites/conformance/cases.go")
 	})
@@ -58,7 +61,7 @@ var _ = Describe("conformance", Ordered, ContinueOnFailure, Label("conformance")
 
 	AfterAll(func(ctx SpecContext) {
 		test.write(ctx)
-		Eventually(func() []string { return test.namespaces(ctx) }).WithTimeout(cleanWithin).Should(BeEmpty())
+		Eventually(func() []string { return test.namespaces(ctx) }).WithTimeout(time.Minute).Should(BeEmpty())
 	}, NodeTimeout(2*time.Minute))
 })
 
@@ -78,7 +81,9 @@ type conformanceTest struct {
 	api     client.WithWatch
 	read    faults.Reader
 	onNodes faults.NodeRunner
-	grounds int
+	grounds int                 // so far
+	ground  *conformance.Ground // of the spec that goes on
+	ledger  *safety.Ledger
 	report  conformance.Report
 }
 
@@ -128,7 +133,9 @@ func serving(driver faults.Driver, c conformance.Case) (faults.Service, error) {
 func (t *conformanceTest) row(ctx SpecContext, driver faults.Driver, c conformance.Case) {
 	by, err := serving(driver, c)
 	if err != nil {
-		t.report.Rows = append(t.report.Rows, conformance.Unserved(c, string(driver), err))
+		fault, parsing := c.Parse()
+		Expect(parsing).NotTo(HaveOccurred())
+		t.report.Rows = append(t.report.Rows, conformance.Unserved(c, string(driver), fault.Name(), err))
 		Skip(err.Error())
 	}
 	row := conformance.Judge(t.stage(by).Try(ctx, c))
@@ -155,11 +162,19 @@ func (t *conformanceTest) stage(by faults.Service) *conformance.Stage {
 	}
 	ledger, err := safety.OpenLedger(GinkgoT().TempDir(), run, safety.Header{RunID: run, Cluster: shared.Name()}, faults.Undoers(t.api))
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func(ctx SpecContext) {
-		Expect(ledger.Close()).To(Succeed())
-		Expect(ground.Remove(ctx)).To(Succeed())
-	}, NodeTimeout(time.Minute))
+	t.ground, t.ledger = ground, ledger
 	return &conformance.Stage{Ground: ground, By: by, Ledger: ledger, Seed: GinkgoRandomSeed(), Residue: t.residue}
+}
+
+// leave gives up the spec's stage. Nobody waits for its namespace before the end.
+func (t *conformanceTest) leave(ctx context.Context) {
+	GinkgoHelper()
+	if t.ground == nil {
+		return
+	}
+	Expect(t.ledger.Close()).To(Succeed())
+	Expect(t.ground.Remove(ctx)).To(Succeed())
+	t.ground = nil
 }
 
 // conformanceRun begins the names of this test's runs.

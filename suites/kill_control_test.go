@@ -31,6 +31,7 @@ func (t *killTest) findPlanted(ctx SpecContext) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: planted, Labels: map[string]string{faults.RunLabel: planted}}}
 	Expect(clientOf(c).Create(ctx, namespace)).To(Succeed())
 	Expect(t.left(ctx, name, sighting{})).To(ContainElement("namespace " + planted))
+	t.ground.plantInside(ctx, name)
 	// No ledger has it: a clean-up finds it by its label.
 	cutover(ctx, "clean")
 	Expect(t.left(ctx, name, sighting{})).To(BeEmpty())

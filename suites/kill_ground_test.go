@@ -35,8 +35,11 @@ type killGround interface {
 	// that is none.
 	restarts(victim string) (namespace string)
 	// idle is the image of a container that does nothing, which every node has.
-	// plant plants one leftover of each sort and sees that each is found.
+	// plant plants one leftover of each sort on the host and sees that each is found.
 	plant(ctx SpecContext)
+	// plantInside does that in a cluster that runs, as far as runs anywhere leave nothing
+	// of the sort. What is in namespace [planted] is left for a clean-up.
+	plantInside(ctx SpecContext, cluster string)
 	// slower is how many times as long as on an embedded cluster a spec may take.
 	slower() time.Duration
 }

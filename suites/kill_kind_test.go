@@ -14,9 +14,12 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/cutover-dev/cutover/cluster/engine"
 	"github.com/cutover-dev/cutover/cluster/kind"
+	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -59,7 +62,7 @@ func (kindGround) restarts(victim string) string {
 	return ""
 }
 
-func (kindGround) slower() time.Duration { return 2 }
+func (kindGround) slower() time.Duration { return 3 }
 
 func (kindGround) find(ctx context.Context, victim, cluster string) *prey {
 	if victim == victimNode {
@@ -206,23 +209,37 @@ func (kindGround) leftInside(ctx context.Context, cluster string) []string {
 // which CNI plugins keep mounted.
 func networksIn(first int) []string {
 	of := filepath.Join("/proc", strconv.Itoa(first))
-	pods, _ := filepath.Glob(filepath.Join(of, "root", "run", "netns", "*"))
-	return append(pods, filepath.Join(of, "ns", "net"))
+	networks := []string{filepath.Join(of, "ns", "net")}
+	for _, run := range []string{"run", "var/run"} {
+		folder := filepath.Join(of, "root", run)
+		if info, err := os.Lstat(folder); err != nil || !info.IsDir() {
+			continue // a link leads astray: it is followed from this machine's root
+		}
+		pods, _ := filepath.Glob(filepath.Join(folder, "netns", "*"))
+		networks = append(networks, pods...)
+	}
+	return networks
 }
 
 // leftByChaosMesh lists what its daemon puts into a network: qdiscs, chains of iptables
 // and sets of addresses. The tools are the node's.
 func leftByChaosMesh(ctx context.Context, first int, network string) []string {
 	const look = "tc qdisc show; iptables-nft-save; iptables-legacy-save; ipset list -name | sed 's/^/ipset /'"
-	command := exec.CommandContext(ctx, "nsenter", "--mount="+filepath.Join("/proc", strconv.Itoa(first), "ns", "mnt"), "--net="+network, "sh", "-c", look)
-	printed, err := command.CombinedOutput()
+	printed, err := inNode(ctx, first, network, look)
 	if _, gone := os.Stat(network); gone != nil {
 		return nil // with its pod
 	}
 	if err != nil {
 		return []string{fmt.Sprintf("%s: %v: %s", network, err, printed)}
 	}
-	return faultsIn(network, string(printed))
+	return faultsIn(network, printed)
+}
+
+// inNode runs a command with the programs of a node, in one of its networks.
+func inNode(ctx context.Context, first int, network, command string) (string, error) {
+	of := filepath.Join("/proc", strconv.Itoa(first), "ns", "mnt")
+	printed, err := exec.CommandContext(ctx, "nsenter", "--mount="+of, "--net="+network, "sh", "-c", command).CombinedOutput()
+	return string(printed), err
 }
 
 // faultsIn finds what faults leave among what tools list.
@@ -349,4 +366,52 @@ func docker(ctx SpecContext, arguments ...string) string {
 	printed, err := engine.Run(ctx, arguments...)
 	Expect(err).NotTo(HaveOccurred())
 	return printed
+}
+
+// plantInside implements killGround: chaos objects of either group, which their
+// finalizers keep, and what Chaos Mesh's daemon puts into a pod's network.
+func (ground kindGround) plantInside(ctx SpecContext, cluster string) {
+	GinkgoHelper()
+	c, err := attach(ctx, cluster)
+	Expect(err).NotTo(HaveOccurred())
+	for _, group := range []string{faults.MeshGroup, faults.AgentGroup} {
+		chaos := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+			"action": "pod-kill", "mode": "all", "selector": map[string]any{"namespaces": []any{planted}},
+		}}}
+		chaos.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: "v1alpha1", Kind: "PodChaos"})
+		chaos.SetNamespace(planted)
+		chaos.SetName(planted)
+		chaos.SetLabels(map[string]string{faults.RunLabel: planted})
+		chaos.SetFinalizers([]string{faults.RecordsFinalizer})
+		Expect(clientOf(c).Create(ctx, chaos)).To(Succeed())
+		Expect(leftInCluster(ctx, ground, cluster)).To(ContainElement(And(ContainSubstring("PodChaos"), ContainSubstring(faults.RecordsFinalizer))))
+	}
+	ground.plantInNetwork(ctx, cluster)
+}
+
+// plantInNetwork plants in the network of some pod, and takes it away again: no
+// clean-up looks into networks of pods that live on.
+func (ground kindGround) plantInNetwork(ctx SpecContext, cluster string) {
+	GinkgoHelper()
+	first, err := strconv.Atoi(inspect(ctx, "{{.State.Pid}}", nodesOf(ctx, cluster))[0])
+	Expect(err).NotTo(HaveOccurred())
+	networks := networksIn(first)
+	Expect(len(networks)).To(BeNumerically(">", 1), "there is no pod with a network of its own")
+	in := func(command string) {
+		GinkgoHelper()
+		command = "set -e; " + command
+		said, err := inNode(ctx, first, networks[len(networks)-1], command)
+		Expect(err).NotTo(HaveOccurred(), said)
+	}
+	for _, plant := range []struct{ what, add, remove string }{
+		{"qdisc tbf", "tc qdisc add dev eth0 root tbf rate 1gbit burst 1mb latency 50ms", "tc qdisc del dev eth0 root"},
+		{":CHAOS-INPUT", "iptables -N CHAOS-INPUT", "iptables -X CHAOS-INPUT"},
+		{"ipset planted", "ipset create planted hash:net", "ipset destroy planted"},
+	} {
+		Expect(ground.leftInside(ctx, cluster)).NotTo(ContainElement(HavePrefix(plant.what)))
+		in(plant.add)
+		Expect(ground.leftInside(ctx, cluster)).To(ContainElement(HavePrefix(plant.what)))
+		in(plant.remove)
+	}
+	Expect(ground.leftInside(ctx, cluster)).To(BeEmpty())
 }

@@ -113,7 +113,7 @@ type killTest struct {
 func (t *killTest) calibrate(ctx SpecContext, mode string) {
 	GinkgoHelper()
 	run := t.start(ctx, mode)
-	run.awaitEnd(ctx, 2*time.Minute)
+	run.awaitEnd(ctx, 2*time.Minute*t.ground.slower())
 	run.judgeUndisturbed()
 	t.lives[mode] = run.lasted
 	GinkgoWriter.Printf("an undisturbed run on a cluster of mode %s lives %.1f s\n", mode, run.lasted.Seconds())

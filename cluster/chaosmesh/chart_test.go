@@ -9,8 +9,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+	"helm.sh/helm/v3/pkg/chart"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // archived is a chart as a repository has it.
@@ -94,4 +102,84 @@ func TestReadChart(t *testing.T) {
 	if _, err := readChart(path + ".not"); err == nil || !strings.Contains(err.Error(), "reading Chaos Mesh's chart") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// fields are those of a Go type as JSON has them, with what is inside.
+func fields(of reflect.Type, path string) (paths []string) {
+	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct || of == reflect.TypeFor[metav1.Time]() {
+		return nil
+	}
+	for i := range of.NumField() {
+		field := of.Field(i)
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" && strings.Contains(options, "inline") {
+			paths = append(paths, fields(field.Type, path)...)
+		}
+		if name == "" || name == "-" {
+			continue
+		}
+		paths = append(paths, path+"."+name)
+		paths = append(paths, fields(field.Type, path+"."+name)...)
+	}
+	return paths
+}
+
+// defined reports whether a schema knows a field.
+func defined(schema apiextensionsv1.JSONSchemaProps, path string) bool {
+	for _, name := range strings.Split(path, ".")[1:] {
+		if schema.Items != nil {
+			schema = *schema.Items.Schema
+		}
+		inner, known := schema.Properties[name]
+		if !known {
+			return false
+		}
+		schema = inner
+	}
+	return true
+}
+
+// What the webhooks fill in and a definition does not know is forgotten, and then no
+// status can be written any more.
+func TestDefinitionsKnowEveryFieldOfThePrograms(t *testing.T) {
+	packed := filepath.Join(t.TempDir(), chartFile)
+	packChart(t, moduleChartFolder(t), packed)
+	made, err := readChart(packed)
+	must(t, err)
+	for plural, spec := range map[string]reflect.Type{
+		"podchaos":     reflect.TypeFor[v1alpha1.PodChaosSpec](),
+		"networkchaos": reflect.TypeFor[v1alpha1.NetworkChaosSpec](),
+		"stresschaos":  reflect.TypeFor[v1alpha1.StressChaosSpec](),
+	} {
+		t.Run(plural, func(t *testing.T) {
+			at := slices.IndexFunc(made.Files, func(f *chart.File) bool { return f.Name == "crds/chaos-mesh.org_"+plural+".yaml" })
+			if at < 0 {
+				t.Fatal("no definition")
+			}
+			var definition apiextensionsv1.CustomResourceDefinition
+			must(t, yaml.UnmarshalStrict(made.Files[at].Data, &definition))
+			schema := definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+			for _, path := range fields(spec, "") {
+				if !defined(schema, path) {
+					t.Errorf("spec%s is not known", path)
+				}
+			}
+		})
+	}
+}
+
+// packChart makes of a folder what is beside the built programs.
+func packChart(t *testing.T, folder, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	must(t, err)
+	defer file.Close()
+	compressed := gzip.NewWriter(file)
+	packed := tar.NewWriter(compressed)
+	must(t, packed.AddFS(os.DirFS(filepath.Dir(folder))))
+	must(t, packed.Close())
+	must(t, compressed.Close())
 }

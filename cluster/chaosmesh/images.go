@@ -83,10 +83,10 @@ func daemonImage(programs Programs, debian string) image.Packing {
 
 const legacyIptables = "usr/sbin/xtables-legacy-multi"
 
-// tools are what the daemon starts, in the folder that its image is made of: the
-// last step of pause and nsexec for network and stress, and what reads and joins
-// cgroups of version 2.
-var tools = []string{legacyIptables, "usr/sbin/ipset", "usr/sbin/tc", "usr/bin/ip", "usr/bin/stress-ng", "usr/bin/nsenter", "usr/bin/choom", "usr/bin/cat", "usr/bin/sh"}
+// tools are what the daemon needs of the folder that its image is made of: what it
+// starts for network and stress, what reads and joins cgroups of version 2, and where
+// iptables keeps its lock.
+var tools = []string{"run", legacyIptables, "usr/sbin/ipset", "usr/sbin/tc", "usr/bin/ip", "usr/bin/stress-ng", "usr/bin/nsenter", "usr/bin/choom", "usr/bin/cat", "usr/bin/sh"}
 
 // holdsTools says at once what the daemon would say at the first fault.
 func holdsTools(debian string) error {

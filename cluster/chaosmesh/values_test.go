@@ -12,7 +12,6 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster/image"
 	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,8 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// moduleChart is the chart of the module that the programs are built from.
-func moduleChart(t *testing.T) *chart.Chart {
+// moduleChartFolder is the chart of the module that the programs are built from.
+func moduleChartFolder(t *testing.T) string {
 	t.Helper()
 	source := t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum"} {
@@ -33,11 +32,9 @@ func moduleChart(t *testing.T) *chart.Chart {
 	list.Dir, list.Env = source, append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOPROXY=off")
 	dir, err := list.Output()
 	if err != nil || len(bytes.TrimSpace(dir)) == 0 {
-		t.Skip("the module of Chaos Mesh is not on this machine: `cutover cluster components --for kind` gets it")
+		t.Skip("the module of Chaos Mesh is not on this machine: `cutover cluster components` gets it")
 	}
-	read, err := loader.Load(filepath.Join(string(bytes.TrimSpace(dir)), "helm", chartName))
-	must(t, err)
-	return read
+	return filepath.Join(string(bytes.TrimSpace(dir)), "helm", chartName)
 }
 
 // render is what Helm would create, as text, and the pods in it by their component.
@@ -49,7 +46,9 @@ func render(t *testing.T, source Source, options Options) (string, map[string]co
 	run.ReleaseName, run.Namespace, run.DryRun, run.ClientOnly = releaseName, Namespace, true, true
 	run.KubeVersion = &chartutil.KubeVersion{Version: "v1.36.3", Major: "1", Minor: "36"}
 	run.APIVersions = chartutil.VersionSet{"admissionregistration.k8s.io/v1"}
-	made, err := run.Run(moduleChart(t), given)
+	chart, err := loader.Load(moduleChartFolder(t))
+	must(t, err)
+	made, err := run.Run(chart, given)
 	must(t, err)
 	pods := map[string]corev1.PodSpec{}
 	documents := yaml.NewYAMLToJSONDecoder(strings.NewReader(made.Manifest))

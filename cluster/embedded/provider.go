@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -594,4 +595,25 @@ func (c *Cluster) LogFiles() map[string]string {
 		}
 	}
 	return files
+}
+
+// ExportLogs copies the logs of all components into a folder, which it makes.
+func (c *Cluster) ExportLogs(_ context.Context, dir string) error {
+	for name, path := range c.LogFiles() {
+		log, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // not started yet
+		}
+		if err != nil {
+			return err
+		}
+		kept := filepath.Join(dir, name+".log")
+		if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(kept, log, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -114,7 +114,7 @@ func fillStore(ctx context.Context, store imageStore, programs components.Progra
 		images = append(images, imagestore.Image{Reference: reference, Image: img.Image})
 		references = append(references, reference)
 	}
-	if err := imagestore.Fill(ctx, programs, store.root(), images); err != nil {
+	if err := imagestore.Fill(ctx, programs, store.root(), images, imagestore.KeepLayers); err != nil {
 		return err
 	}
 	data, err := json.Marshal(references)

@@ -13,7 +13,7 @@ func TestParseInfo(t *testing.T) {
 		fails        string
 	}{
 		{"an engine of today", `{"ServerVersion":"28.2.2","CgroupVersion":"2","SecurityOptions":["name=seccomp,profile=builtin"]}`, Facts{Version: "28.2.2", Cgroup: 2}, ""},
-		{"cgroups of the first version", `{"ServerVersion":"20.10.24+dfsg1","CgroupVersion":"1"}`, Facts{Version: "20.10.24+dfsg1", Cgroup: 1}, ""},
+		{"cgroups of the first version", `{"ServerVersion":"20.10.24+dfsg1","CgroupVersion":"1","KernelVersion":"6.18.0"}`, Facts{Version: "20.10.24+dfsg1", Cgroup: 1, Kernel: "6.18.0"}, ""},
 		{"an ordinary user's", `{"ServerVersion":"28.2.2","CgroupVersion":"2","SecurityOptions":["name=rootless"]}`, Facts{Version: "28.2.2", Cgroup: 2, Rootless: true}, ""},
 		{"a client whose server is away", `{"ServerErrors":["Cannot connect to the Docker daemon"]}`, Facts{}, "Cannot connect"},
 		{"something else", `hello`, Facts{}, "not its JSON"},

@@ -15,6 +15,7 @@ type Facts struct {
 	Version  string // "20.10.24"
 	Cgroup   int    // the version of its cgroups, 1 or 2
 	Rootless bool
+	Kernel   string // of the machine that it runs containers on
 }
 
 // Ask asks the engine what it is. An error means that none answers.
@@ -30,6 +31,7 @@ func parseInfo(printed string) (Facts, error) {
 	var info struct {
 		ServerVersion   string
 		CgroupVersion   string
+		KernelVersion   string
 		SecurityOptions []string
 		ServerErrors    []string
 	}
@@ -44,7 +46,7 @@ func parseInfo(printed string) (Facts, error) {
 		cgroup = 2
 	}
 	return Facts{
-		Version: info.ServerVersion, Cgroup: cgroup,
+		Version: info.ServerVersion, Cgroup: cgroup, Kernel: info.KernelVersion,
 		Rootless: slices.ContainsFunc(info.SecurityOptions, func(o string) bool { return strings.Contains(o, "name=rootless") }),
 	}, nil
 }

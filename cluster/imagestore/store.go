@@ -26,9 +26,18 @@ type Image struct {
 	Image     v1.Image
 }
 
-// Fill makes root the root of a containerd that has the images, unpacked. flags go to
-// every import.
-func Fill(ctx context.Context, programs components.Programs, root string, images []Image, flags ...string) error {
+// Layers says whether a store keeps the layers of its images packed, beside what they
+// were unpacked to. Only who wants to push or export an image misses them.
+type Layers string
+
+// What becomes of the layers.
+const (
+	KeepLayers Layers = "keep"
+	DropLayers Layers = "drop"
+)
+
+// Fill makes root the root of a containerd that has the images, unpacked.
+func Fill(ctx context.Context, programs components.Programs, root string, images []Image, layers Layers) error {
 	// containerd is to end with this process, and its parent is a thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -49,8 +58,11 @@ func Fill(ctx context.Context, programs components.Programs, root string, images
 	})
 	for _, img := range images {
 		if err == nil {
-			err = Import(ctx, programs, socket, img.Reference, img.Image, flags...)
+			err = Import(ctx, programs, socket, img.Reference, img.Image)
 		}
+	}
+	if err == nil && layers == DropLayers {
+		err = drop(ctx, programs, socket)
 	}
 	return errors.Join(err, stop())
 }
@@ -87,6 +99,16 @@ func start(programs components.Programs, root, work, socket string) (stop func()
 	}, nil
 }
 
+// drop returns when the packed layers are gone: containerd's own option to discard
+// them at an import leaves those of the last one, if it ends soon.
+func drop(ctx context.Context, programs components.Programs, socket string) error {
+	pruner := exec.CommandContext(ctx, programs.Path("ctr"), "--address", socket, "--namespace", "k8s.io", "content", "prune", "references")
+	if output, err := pruner.CombinedOutput(); err != nil {
+		return fmt.Errorf("drop packed layers: %w\n%s", err, output)
+	}
+	return nil
+}
+
 // ownMounts starts a program that may mount and whose mounts nobody else sees. An
 // ordinary user may where he is root: in a user namespace of his own.
 func ownMounts() *syscall.SysProcAttr {
@@ -106,10 +128,10 @@ func ownMounts() *syscall.SysProcAttr {
 const tries = 3
 
 // Import hands an image to the containerd behind the socket.
-func Import(ctx context.Context, programs components.Programs, socket, reference string, img v1.Image, flags ...string) error {
+func Import(ctx context.Context, programs components.Programs, socket, reference string, img v1.Image) error {
 	var err error
 	for range tries {
-		if err = importOnce(ctx, programs, socket, reference, img, flags); err == nil || ctx.Err() != nil {
+		if err = importOnce(ctx, programs, socket, reference, img); err == nil || ctx.Err() != nil {
 			return err
 		}
 		select {
@@ -120,12 +142,12 @@ func Import(ctx context.Context, programs components.Programs, socket, reference
 	return err
 }
 
-func importOnce(ctx context.Context, programs components.Programs, socket, reference string, img v1.Image, flags []string) error {
+func importOnce(ctx context.Context, programs components.Programs, socket, reference string, img v1.Image) error {
 	read, write := io.Pipe()
 	defer read.Close()
 	go func() { write.CloseWithError(image.WriteArchive(write, reference, img)) }()
-	arguments := append([]string{"--address", socket, "--namespace", "k8s.io", "images", "import", "--no-unpack=false"}, flags...)
-	importer := exec.CommandContext(ctx, programs.Path("ctr"), append(arguments, "-")...)
+	importer := exec.CommandContext(ctx, programs.Path("ctr"), "--address", socket, "--namespace", "k8s.io",
+		"images", "import", "--no-unpack=false", "-")
 	importer.Stdin = read
 	if output, err := importer.CombinedOutput(); err != nil {
 		return fmt.Errorf("load image %s: %w\n%s", reference, err, output)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func List(ctx context.Context) ([]Info, error) {
 			continue
 		}
 		list = append(list, Info{
-			Name: f.state.name(), Alive: !f.dead() && f.spec.Made, Making: f.held && !f.spec.Made,
+			Name: f.state.name(), Alive: f.alive(), Making: f.held && !f.spec.Made,
 			Owned: f.spec.Owned, Nodes: f.spec.Nodes, Kubeconfig: f.state.kubeconfig(),
 		})
 	}
@@ -73,6 +74,7 @@ type finding struct {
 	held       bool // by the process that makes the cluster or owns it
 	age        time.Duration
 	containers int
+	running    int // of them
 }
 
 // survey looks at all that could be a cluster. Containers are listed before states:
@@ -90,30 +92,43 @@ func survey(ctx context.Context) ([]finding, error) {
 	if unknown != nil && len(all) > 0 {
 		return nil, fmt.Errorf("what is left of kind clusters cannot be seen: %w", unknown)
 	}
-	counts := map[string]int{}
+	byCluster := map[string][]container{}
 	for _, c := range containers {
-		counts[c.cluster]++
+		byCluster[c.cluster] = append(byCluster[c.cluster], c)
 	}
 	var found []finding
 	for _, s := range all {
-		found = append(found, look(s, counts[s.name()]))
-		delete(counts, s.name())
+		found = append(found, look(s).with(byCluster[s.name()]))
+		delete(byCluster, s.name())
 	}
-	for name, count := range counts {
-		found = append(found, finding{state: state(root + "/" + name), containers: count})
+	for name, lost := range byCluster {
+		found = append(found, finding{state: state(filepath.Join(root, name))}.with(lost))
 	}
 	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.state.name(), b.state.name()) })
 	return found, nil
 }
 
-func look(s state, containers int) finding {
-	f := finding{state: s, present: true, containers: containers, held: s.held()}
+func (f finding) with(containers []container) finding {
+	for _, c := range containers {
+		f.containers++
+		if c.running {
+			f.running++
+		}
+	}
+	return f
+}
+
+func look(s state) finding {
+	f := finding{state: s, present: true, held: s.held()}
 	f.spec, _ = s.read() // one without a spec was never made
 	if info, err := os.Stat(string(s)); err == nil {
 		f.age = time.Since(info.ModTime())
 	}
 	return f
 }
+
+// alive reports whether the cluster can be used.
+func (f finding) alive() bool { return f.spec.Made && !f.dead() && f.running == f.spec.Nodes }
 
 // temporary is a folder that was to become a state.
 func (f finding) temporary() bool { return strings.HasPrefix(f.state.name(), newState) }
@@ -123,7 +138,7 @@ func (f finding) temporary() bool { return strings.HasPrefix(f.state.name(), new
 const settled = time.Minute
 
 // dead reports whether nobody can use the cluster any more: its owner or maker is
-// gone, or its containers are.
+// gone, or none of its nodes runs.
 func (f finding) dead() bool {
 	switch {
 	case !f.present:
@@ -133,7 +148,7 @@ func (f finding) dead() bool {
 	case f.temporary():
 		return f.age > settled
 	}
-	return f.spec.Owned || !f.spec.Made || f.containers == 0
+	return f.spec.Owned || !f.spec.Made || f.running == 0
 }
 
 // remove takes the state, if there is one, so that nobody else removes it, too, and

@@ -111,7 +111,7 @@ func serve(t *testing.T, c *Cluster) {
 	address := deploy(t, client, app.Ref)
 	var last error
 	seen := map[string]bool{}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for time.Now().Before(deadline) && (last != nil || len(seen) == 0) {
 		var body string
 		if body, last = ask(ctx, c, address); last == nil {

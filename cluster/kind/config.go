@@ -38,6 +38,8 @@ const (
 	patchCgroupV1 = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 	// The data of a cluster that lives for minutes need not outlast a power failure.
 	patchEtcd = "kind: ClusterConfiguration\netcd: {local: {extraArgs: [{name: unsafe-no-fsync, value: \"true\"}]}}\n"
+	// Who has no rival need not wait for an election.
+	patchAlone = "kind: ClusterConfiguration\ncontrollerManager: {extraArgs: [{name: leader-elect, value: \"false\"}]}\nscheduler: {extraArgs: [{name: leader-elect, value: \"false\"}]}\n"
 )
 
 // render fills in what a configuration of kind-config leaves open.
@@ -62,7 +64,20 @@ func render(config []byte, name string, image nodeImage, facts engine.Facts) ([]
 			cluster.Networking.KubeProxyMode = v1alpha4.NFTablesProxyMode
 		}
 		cluster.KubeadmConfigPatches = append(cluster.KubeadmConfigPatches, patchEtcd)
+		if countControlPlanes(cluster) == 1 {
+			cluster.KubeadmConfigPatches = append(cluster.KubeadmConfigPatches, patchAlone)
+		}
 	}
 	rendered, err := yaml.Marshal(cluster)
 	return rendered, cluster, err
+}
+
+func countControlPlanes(cluster v1alpha4.Cluster) int {
+	count := 0
+	for _, node := range cluster.Nodes {
+		if node.Role == v1alpha4.ControlPlaneRole {
+			count++
+		}
+	}
+	return count
 }

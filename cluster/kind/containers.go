@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/cutover-dev/cutover/cluster/engine"
 )
@@ -51,22 +54,20 @@ func parseContainers(printed string) ([]container, error) {
 }
 
 // removeContainers removes all of a cluster's containers and their volumes, and
-// returns when the engine has none of them any more.
+// returns when the engine has none of them any more: one that was being made, or that
+// somebody else is removing, is looked for again.
 func removeContainers(ctx context.Context, root, name string) error {
-	list, err := containersOf(ctx, root, name)
+	err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
+		list, err := containersOf(ctx, root, name)
+		if err != nil || len(list) == 0 {
+			return err == nil, err
+		}
+		return false, removeAll(ctx, list)
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("remove the containers of cluster %s: %w", name, err)
 	}
-	// One that was being made while it was listed is there the next time.
-	for ; len(list) > 0; list, err = containersOf(ctx, root, name) {
-		if err != nil {
-			return err
-		}
-		if err := removeAll(ctx, list); err != nil {
-			return fmt.Errorf("remove the containers of cluster %s: %w", name, err)
-		}
-	}
-	return err
+	return nil
 }
 
 func removeAll(ctx context.Context, list []container) error {
@@ -101,15 +102,24 @@ func gone(err error) bool {
 	return strings.Contains(err.Error(), "No such") || strings.Contains(err.Error(), "already in progress")
 }
 
-// processOf is the first process of a container, as this machine numbers it.
+// processOf is the first process of a container, as this machine numbers it. The
+// number of a process on another machine may be anybody's here; only the container's
+// own has mounts that carry its name.
 func processOf(ctx context.Context, id string) (int, error) {
 	printed, err := engine.Run(ctx, "inspect", "--format", "{{.State.Pid}}", id)
 	if err != nil {
 		return 0, err
 	}
 	pid, err := strconv.Atoi(printed)
-	if err == nil && pid == 0 {
-		err = errors.New("the container does not run")
+	if err != nil {
+		return 0, err
 	}
-	return pid, err
+	if pid == 0 {
+		return 0, errors.New("the container does not run")
+	}
+	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil || !strings.Contains(string(mounts), id) {
+		return 0, errors.New("its processes are not of this machine: cutover must run where the container engine does, not in a container or beside a virtual machine")
+	}
+	return pid, nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cutover-dev/cutover/cluster/engine"
 )
 
@@ -46,6 +48,14 @@ func RunDocker(arguments []string) error {
 		return err
 	}
 	rewritten := rewrite(arguments[1:], sp.Grant, s.labels())
+	if len(rewritten) > 0 && rewritten[0] == "run" {
+		// The engine makes the container whether or not somebody waits for it. Who takes
+		// the cluster down is to know when it is there: this command is not killed with the
+		// maker's group, and its lock is waited for.
+		if err := unix.Setpgid(0, 0); err != nil {
+			return os.NewSyscallError("setpgid", err)
+		}
+	}
 	return fmt.Errorf("%s: %w", sp.Docker, syscall.Exec(sp.Docker, append([]string{"docker"}, rewritten...), os.Environ()))
 }
 

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sys/unix"
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 
 	"github.com/cutover-dev/cutover/cluster/engine"
@@ -41,7 +42,7 @@ func chooseImage(ctx context.Context) (nodeImage, error) {
 		return nodeImage{reference: published, ours: BuiltHere(published)}, err
 	}
 	if err := askRegistry(ctx, published); err != nil {
-		return nodeImage{}, fmt.Errorf("the image of kind's nodes, %s, is not on this machine and cannot be pulled; build one with `make node-image`, which needs no registry, or see to it that the registry can be reached: %w", published, err)
+		return nodeImage{}, fmt.Errorf("the image of kind's nodes, %s, is not on this machine and its registry cannot be asked for it; build one with `make node-image`, which needs no registry, or see to it that the registry can be reached (if only the engine reaches it, by a mirror or a proxy: `docker pull %s`): %w", published, published, err)
 	}
 	return nodeImage{reference: published}, nil
 }
@@ -65,16 +66,36 @@ func askRegistry(ctx context.Context, reference string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachable)
 	defer cancel()
-	_, err = remote.Head(parsed, remote.WithContext(ctx), remote.WithTransport(http.DefaultTransport))
+	_, err = remote.Head(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
 	return err
 }
 
 // Usable says whether a cluster can be had here: which image its nodes would have, or
 // why there can be none. It takes seconds at most.
 func Usable(ctx context.Context) (image string, err error) {
-	if _, err := engine.Ask(ctx); err != nil {
+	facts, err := engine.Ask(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := requireHere(facts); err != nil {
 		return "", err
 	}
 	chosen, err := chooseImage(ctx)
 	return chosen.reference, err
+}
+
+// requireHere refuses an engine on another machine, such as Docker Desktop's: the
+// network of its containers cannot be entered from here.
+func requireHere(facts engine.Facts) error {
+	own, err := kernel()
+	if err == nil && own != facts.Kernel {
+		err = fmt.Errorf("the container engine runs on another machine (kernel %s, here %s), and the network of its containers cannot be entered from here: run cutover there", facts.Kernel, own)
+	}
+	return err
+}
+
+func kernel() (string, error) {
+	var name unix.Utsname
+	err := unix.Uname(&name)
+	return unix.ByteSliceToString(name.Release[:]), err
 }

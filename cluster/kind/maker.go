@@ -2,17 +2,20 @@ package kind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
+	kindexec "sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
+
+	"github.com/cutover-dev/cutover/cluster/engine"
 )
 
 // make has kind make the cluster of the state, in a process of its own that ends when
@@ -38,9 +41,16 @@ func (s state) run(ctx context.Context, sp spec, arguments ...string) error {
 		return err
 	}
 	defer child.Close()
+	makers, err := s.joinMakers()
+	if err != nil {
+		parent.Close()
+		return err
+	}
+	defer makers.Close()
 	process := exec.CommandContext(ctx, sp.Executable, append([]string{"cluster"}, arguments...)...)
 	process.Stdin, process.Stdout, process.Stderr = parent, log, log
 	process.Env = append(os.Environ(), "PATH="+s.wrapper()+string(os.PathListSeparator)+os.Getenv("PATH"))
+	process.ExtraFiles = []*os.File{makers} // inherited by all that it starts
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	process.Cancel = func() error { return unix.Kill(-process.Process.Pid, unix.SIGKILL) }
 	err = process.Start()
@@ -49,13 +59,14 @@ func (s state) run(ctx context.Context, sp spec, arguments ...string) error {
 		return err
 	}
 	err = process.Wait()
-	if err != nil && ctx.Err() != nil {
+	if err == nil {
+		return nil
+	}
+	_ = unix.Kill(-process.Process.Pid, unix.SIGKILL) // what it started, if it could not end it
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("kind: %w\n%s", err, s.tail())
-	}
-	return nil
+	return fmt.Errorf("kind: %w\n%s", err, s.tail())
 }
 
 // tail is the end of what kind said.
@@ -73,12 +84,28 @@ func (s state) tail() string {
 func RunMake(folder string) error {
 	s := state(folder)
 	return untilOrphaned(func() error {
+		if err := s.findGrant(); err != nil {
+			return err
+		}
 		return s.provider().Create(s.kindName(),
 			kindcluster.CreateWithConfigFile(s.config()), kindcluster.CreateWithKubeconfigPath(s.kubeconfig()),
 			// Whoever asked for the cluster deletes it, having had a look at it.
 			kindcluster.CreateWithRetain(true),
 			kindcluster.CreateWithDisplayUsage(false), kindcluster.CreateWithDisplaySalutation(false))
 	})
+}
+
+// findGrant writes down what the engine grants to the nodes. The containers that it
+// takes to find out are labelled and waited for like the nodes.
+func (s state) findGrant() error {
+	sp, err := s.read()
+	if err != nil {
+		return err
+	}
+	if sp.Grant, err = engine.Granted(context.Background(), sp.Image); err != nil {
+		return err
+	}
+	return s.write(sp)
 }
 
 // RunLogs is the process that writes a cluster's logs; its arguments are the state's
@@ -100,14 +127,13 @@ func untilOrphaned(call func() error) error {
 		_ = unix.Kill(0, unix.SIGKILL) // the group, and this process with it
 	}()
 	err := call()
-	var failed interface{ Output() []byte }
-	if errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s", err, failed.Output())
+	if command := kindexec.RunErrorForError(err); command != nil {
+		err = fmt.Errorf("%w\n%s", err, command.Output)
 	}
 	return err
 }
 
-// lines is a log of kind's, a line for each message.
+// lines is a log of kind's: a line for each message, with the time.
 type lines struct{ out io.Writer }
 
 // verbosity has kind log what kubeadm says.
@@ -115,12 +141,16 @@ const verbosity = 3
 
 var _ log.Logger = lines{}
 
-func (l lines) Warn(message string)               { fmt.Fprintln(l.out, message) }
-func (l lines) Warnf(format string, args ...any)  { fmt.Fprintf(l.out, format+"\n", args...) }
-func (l lines) Error(message string)              { fmt.Fprintln(l.out, message) }
-func (l lines) Errorf(format string, args ...any) { fmt.Fprintf(l.out, format+"\n", args...) }
-func (l lines) Info(message string)               { fmt.Fprintln(l.out, message) }
-func (l lines) Infof(format string, args ...any)  { fmt.Fprintf(l.out, format+"\n", args...) }
+func (l lines) print(message string) {
+	fmt.Fprintf(l.out, "%s %s\n", time.Now().UTC().Format("15:04:05.000"), strings.TrimSpace(message))
+}
+
+func (l lines) Warn(message string)               { l.print(message) }
+func (l lines) Warnf(format string, args ...any)  { l.print(fmt.Sprintf(format, args...)) }
+func (l lines) Error(message string)              { l.print(message) }
+func (l lines) Errorf(format string, args ...any) { l.print(fmt.Sprintf(format, args...)) }
+func (l lines) Info(message string)               { l.print(message) }
+func (l lines) Infof(format string, args ...any)  { l.print(fmt.Sprintf(format, args...)) }
 func (l lines) Enabled() bool                     { return true }
 
 // V implements log.Logger.

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -73,7 +72,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(o.Out, "cluster    making kind cluster %s: %s of %s, which has %v\n", o.Name, countNodes(sp.Nodes), sp.Image, sp.Grant)
+	fmt.Fprintf(o.Out, "cluster    making kind cluster %s: %s of %s\n", o.Name, countNodes(sp.Nodes), sp.Image)
 	release, err := s.create(sp)
 	if err != nil {
 		return nil, err
@@ -90,6 +89,9 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := c.bring(ctx, config); err != nil {
 		return nil, err
 	}
+	if !c.spec.Grant.Full {
+		fmt.Fprintf(o.Out, "cluster    the engine gives its nodes no more than %v\n", c.spec.Grant)
+	}
 	if !o.Owned {
 		release()
 	}
@@ -102,6 +104,9 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 	if err != nil {
 		return nil, spec{}, err
 	}
+	if err := requireHere(facts); err != nil {
+		return nil, spec{}, err
+	}
 	image, err := chooseImage(ctx)
 	if err != nil {
 		return nil, spec{}, err
@@ -110,7 +115,6 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 	if sp.Docker, err = exec.LookPath("docker"); err != nil {
 		return nil, spec{}, err
 	}
-	sp.Grant = engine.Grant{Full: true}
 	if has, err := engine.HasImage(ctx, image.reference); err != nil {
 		return nil, spec{}, err
 	} else if !has {
@@ -119,16 +123,14 @@ func plan(ctx context.Context, o Options, s state) (config []byte, sp spec, err 
 			return nil, spec{}, err
 		}
 	}
-	if sp.Grant, err = engine.Granted(ctx, image.reference); err != nil {
-		return nil, spec{}, err
-	}
+	sp.Grant = engine.Grant{Full: true} // until the maker has found out
 	config, described, err := render(o.Config, s.kindName(), image, facts)
 	sp.Nodes = len(described.Nodes)
 	return config, sp, err
 }
 
 // bring makes the cluster and waits until it is of use.
-func (c *Cluster) bring(ctx context.Context, config []byte) error {
+func (c *Cluster) bring(ctx context.Context, config []byte) (err error) {
 	if err := os.WriteFile(c.state.config(), config, 0o600); err != nil {
 		return err
 	}
@@ -137,6 +139,9 @@ func (c *Cluster) bring(ctx context.Context, config []byte) error {
 	}
 	if err := c.state.make(ctx, c.spec); err != nil {
 		return fmt.Errorf("make kind cluster %s: %w", c.Name(), err)
+	}
+	if c.spec, err = c.state.read(); err != nil { // the maker has completed it
+		return err
 	}
 	if err := c.connect(ctx); err != nil {
 		return err
@@ -260,11 +265,11 @@ func (c *Cluster) Facts(context.Context) (cluster.Facts, error) {
 	if err != nil {
 		return cluster.Facts{}, err
 	}
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
+	release, err := kernel()
+	if err != nil {
 		return cluster.Facts{}, err
 	}
-	return cluster.Facts{Kubernetes: version.GitVersion, Nodes: c.spec.Nodes, Kernel: unix.ByteSliceToString(name.Release[:])}, nil
+	return cluster.Facts{Kubernetes: version.GitVersion, Nodes: c.spec.Nodes, Kernel: release}, nil
 }
 
 // Alive is false once a node of the cluster has ended, by whatever end.
@@ -308,6 +313,9 @@ func Down(ctx context.Context, name string) error {
 // takeDown removes the cluster's containers, and its state when they are gone: who
 // finds the state knows that there may be more.
 func takeDown(ctx context.Context, s state) error {
+	if err := s.awaitMakers(ctx); err != nil {
+		return err
+	}
 	if err := removeContainers(ctx, s.root(), s.name()); err != nil {
 		return err
 	}

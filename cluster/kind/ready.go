@@ -2,8 +2,10 @@ package kind
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,11 +34,45 @@ func (c *Cluster) awaitUsable(ctx context.Context) error {
 	group.Go(func() error {
 		return await(groupCtx, "CoreDNS is not ready", func(ctx context.Context) error { return dnsReady(ctx, client) })
 	})
-	if err := group.Wait(); err != nil {
-		return err
+	err = group.Wait()
+	if err == nil {
+		// A Service is known to every node later than its pods are ready.
+		err = await(ctx, "Services do not work", func(ctx context.Context) error { return c.dnsServes(ctx, client) })
 	}
-	// A Service is known to every node later than its pods are ready.
-	return await(ctx, "Services do not work", func(ctx context.Context) error { return c.dnsServes(ctx, client) })
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, unready(ctx, client))
+	}
+	return nil
+}
+
+// unready describes the pods that keep a cluster from being of use, and what their
+// containers said last. The context may have ended.
+func unready(ctx context.Context, client kubernetes.Interface) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	pods, err := client.CoreV1().Pods(system).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "its pods cannot be listed: " + err.Error()
+	}
+	var text strings.Builder
+	for _, pod := range pods.Items {
+		for _, status := range pod.Status.ContainerStatuses {
+			// A network that runs may still have failed to configure its node.
+			if status.Ready && status.Name != "kind-network" {
+				continue
+			}
+			state, _ := json.Marshal(status.State)
+			fmt.Fprintf(&text, "--- pod %s on %s: %s, restarted %d times\n", pod.Name, pod.Spec.NodeName, state, status.RestartCount)
+			said, err := client.CoreV1().Pods(system).GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: new(int64(10))}).DoRaw(ctx)
+			if err == nil {
+				text.Write(said)
+			}
+		}
+		if len(pod.Status.ContainerStatuses) == 0 {
+			fmt.Fprintf(&text, "--- pod %s on %q: %s %s\n", pod.Name, pod.Spec.NodeName, pod.Status.Phase, pod.Status.Message)
+		}
+	}
+	return text.String()
 }
 
 // await asks until the answer is nil.
@@ -90,8 +126,8 @@ func dnsReady(ctx context.Context, client kubernetes.Interface) error {
 	if err != nil {
 		return err
 	}
-	if dns.Spec.Replicas == nil || dns.Status.ReadyReplicas < *dns.Spec.Replicas {
-		return fmt.Errorf("%d of its pods are ready", dns.Status.ReadyReplicas)
+	if dns.Status.ReadyReplicas == 0 {
+		return fmt.Errorf("none of its %d pods is ready", dns.Status.Replicas)
 	}
 	return nil
 }

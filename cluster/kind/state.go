@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/engine"
@@ -92,8 +94,9 @@ func checkName(name string) error {
 }
 
 const (
-	lockName = "lock"
-	newState = ".new-" // begins the name of a folder that is not a cluster's yet
+	lockName   = "lock"
+	makersName = "makers" // whoever makes the cluster has a lock on it, and all that he started
+	newState   = ".new-"  // begins the name of a folder that is not a cluster's yet
 )
 
 // create makes the folder of a new cluster, which is this process's until release is
@@ -149,6 +152,43 @@ func (s state) lock() (release func(), err error) {
 		return nil, fmt.Errorf("lock %s: %w", s.path(lockName), err)
 	}
 	return func() { file.Close() }, nil
+}
+
+// joinMakers returns what holds the state's makers off from an end: whoever inherits
+// the file shares the lock, and the kernel lets go of it when the last of them ended.
+func (s state) joinMakers() (*os.File, error) {
+	file, err := os.OpenFile(s.path(makersName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_SH); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock %s: %w", s.path(makersName), err)
+	}
+	return file, nil
+}
+
+// awaitMakers returns when nobody makes anything of the cluster any more.
+func (s state) awaitMakers(ctx context.Context) error {
+	file, err := os.OpenFile(s.path(makersName), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // with the state
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	err = wait.PollUntilContextCancel(ctx, pollEvery, true, func(context.Context) (bool, error) {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return fmt.Errorf("somebody still makes cluster %s: %w", s.name(), err)
+	}
+	return nil
 }
 
 // held reports whether somebody has the folder.

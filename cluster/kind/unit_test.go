@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,8 +67,8 @@ func TestRender(t *testing.T) {
 		has    []string
 		lacks  []string
 	}{
-		{"our image on cgroups of version 1", kindconfig.Single, nodeImage{"ours:1", true}, 1, 1, []string{"name: cutover-x", "image: ours:1", "failCgroupV1: false", "unsafe-no-fsync", "kubeProxyMode: nftables"}, nil},
-		{"a published image on a machine of today", kindconfig.Multi, nodeImage{"kindest/node:v1", false}, 2, 4, []string{"image: kindest/node:v1", "topology.kubernetes.io/zone: zone-b"}, []string{"failCgroupV1", "fsync", "kubeProxyMode", "disableDefaultCNI"}},
+		{"our image on cgroups of version 1", kindconfig.Single, nodeImage{"ours:1", true}, 1, 1, []string{"name: cutover-x", "image: ours:1", "failCgroupV1: false", "unsafe-no-fsync", "leader-elect", "kubeProxyMode: nftables"}, nil},
+		{"a published image on a machine of today", kindconfig.Multi, nodeImage{"kindest/node:v1", false}, 2, 4, []string{"image: kindest/node:v1", "topology.kubernetes.io/zone: zone-b"}, []string{"failCgroupV1", "fsync", "leader-elect", "kubeProxyMode", "disableDefaultCNI"}},
 		{"a user's own", []byte("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnetworking: {kubeProxyMode: iptables}\n"), nodeImage{"ours:1", true}, 2, 1, []string{"kubeProxyMode: iptables"}, []string{"nftables"}},
 	} {
 		text, described, err := render(row.config, "cutover-x", row.image, engine.Facts{Cgroup: row.cgroup})
@@ -140,11 +141,13 @@ func TestDead(t *testing.T) {
 		want  bool
 	}{
 		{"it is being made", finding{state: at, present: true, held: true, spec: unmade}, false},
-		{"its maker was killed", finding{state: at, present: true, spec: unmade, containers: 1}, true},
+		{"its maker was killed", finding{state: at, present: true, spec: unmade, containers: 1, running: 1}, true},
 		{"its maker was killed before there was a container", finding{state: at, present: true, spec: unmade}, true},
-		{"its owner runs", finding{state: at, present: true, held: true, spec: owned, containers: 1}, false},
-		{"its owner was killed", finding{state: at, present: true, spec: owned, containers: 1}, true},
-		{"it is detached", finding{state: at, present: true, spec: made, containers: 1}, false},
+		{"its owner runs", finding{state: at, present: true, held: true, spec: owned, containers: 1, running: 1}, false},
+		{"its owner was killed", finding{state: at, present: true, spec: owned, containers: 1, running: 1}, true},
+		{"it is detached", finding{state: at, present: true, spec: made, containers: 1, running: 1}, false},
+		{"it is detached, and a node of several was killed", finding{state: at, present: true, spec: made, containers: 4, running: 3}, false},
+		{"it is detached, and its node was killed", finding{state: at, present: true, spec: made, containers: 1}, true},
 		{"it is detached, and somebody removed its containers", finding{state: at, present: true, spec: made}, true},
 		{"somebody removed its state", finding{state: at, containers: 1}, true},
 		{"there is nothing", finding{state: at}, false},
@@ -240,5 +243,34 @@ func TestAwaitSaysWhatWasMissing(t *testing.T) {
 	}
 	if err := await(t.Context(), "it is there", func(context.Context) error { return nil }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAskRegistryTakesSeconds asks where nobody answers.
+func TestAskRegistryTakesSeconds(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() // it accepts, and says nothing
+	began := time.Now()
+	if err := askRegistry(t.Context(), silent.Addr().String()+"/kindest/node:v1"); err == nil || time.Since(began) > 2*reachable {
+		t.Errorf("asked for %v: %v", time.Since(began), err)
+	}
+	if err := askRegistry(t.Context(), "not a name"); err == nil {
+		t.Error("what names no image is there")
+	}
+}
+
+func TestRequireHere(t *testing.T) {
+	own, err := kernel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := requireHere(engine.Facts{Kernel: own}); err != nil {
+		t.Errorf("this machine's engine: %v", err)
+	}
+	if err := requireHere(engine.Facts{Kernel: own + "-linuxkit"}); err == nil || !strings.Contains(err.Error(), "another machine") {
+		t.Errorf("another machine's engine: %v", err)
 	}
 }

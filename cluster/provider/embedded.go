@@ -6,6 +6,7 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster/chaosmesh"
 	"github.com/cutover-dev/cutover/cluster/embedded"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 )
 
 // embeddedProvider makes clusters of namespaces, without a container engine.
@@ -20,9 +21,14 @@ func (embeddedCluster) ChaosMesh() (from chaosmesh.Source, wanted bool, err erro
 
 func (embeddedProvider) Name() string { return embedded.Provider }
 
+func (embeddedProvider) Components() components.Set { return components.Embedded }
+
 func (embeddedProvider) CheckNodes(count int) error { return embedded.CheckNodes(count) }
 
 func (embeddedProvider) Up(ctx context.Context, o Options) (Cluster, error) {
+	if o.Registry || o.Config != nil {
+		return nil, errors.New("an embedded cluster has no registry beside it and no configuration of kind's: leave them out, or use --cluster kind")
+	}
 	made := embedded.Options{Name: o.Name, Nodes: o.Nodes, Owned: o.Owned, Out: o.Out, Executable: o.Executable}
 	if o.Reached != nil {
 		made.Reached = func(phase embedded.Phase) { o.Reached(string(phase)) }
@@ -58,8 +64,7 @@ func (embeddedProvider) List(context.Context) ([]Info, error) {
 
 func (embeddedProvider) Clean(context.Context) ([]string, error) { return embedded.Clean() }
 
-// unusable is never asked of the provider that is taken when no other can be used:
-// its own errors say what it lacks.
-func (embeddedProvider) unusable(context.Context) error {
-	return errors.ErrUnsupported
+// Usable does not look further: doctor does, and the first start says what is lacking.
+func (embeddedProvider) Usable(context.Context) (of string, err error) {
+	return "Kubernetes " + components.KubernetesVersion, nil
 }

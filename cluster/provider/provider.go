@@ -31,9 +31,12 @@ type Provider interface {
 	// Clean removes what is left of clusters that nobody owns any more and returns
 	// their names.
 	Clean(ctx context.Context) ([]string, error)
-	// unusable says why this machine has no clusters of this sort and what to do;
-	// nil if it has. It answers within seconds.
-	unusable(ctx context.Context) error
+	// Components are what its clusters are made of if all of it is built here.
+	Components() components.Set
+	// Usable says of what clusters of this sort are here, in a word: the node image of
+	// kind's. The error says why there can be none, and what to do. It answers within
+	// seconds.
+	Usable(ctx context.Context) (of string, err error)
 }
 
 // Cluster is a cluster that was made here.
@@ -53,6 +56,8 @@ type Options struct {
 	// Config is a configuration of kind for a cluster of that sort; nil for the
 	// one with so many nodes.
 	Config []byte
+	// Registry asks for a registry beside the cluster that its nodes pull from.
+	Registry bool
 	// Owned clusters end when they are closed. If this process ends before, they end
 	// with it or are removed by the next clean-up.
 	Owned bool
@@ -110,9 +115,9 @@ func Choose(ctx context.Context, wanted string) (p Provider, why string, err err
 		return p, "", err
 	}
 	last := All()[len(All())-1]
-	unusable := last.unusable(ctx)
+	image, unusable := last.Usable(ctx)
 	if unusable == nil {
-		return last, "a container engine answers, and a node image is there", nil
+		return last, "a container engine answers, and has or can pull " + image, nil
 	}
 	return All()[0], unusable.Error(), nil
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults/agent"
-	"github.com/cutover-dev/cutover/suites/conformance"
 	"github.com/cutover-dev/cutover/faults/train"
+	"github.com/cutover-dev/cutover/suites/conformance"
 )
 
 // agentCommand is the node agent. It runs in the cluster, as a pod on every node.

@@ -17,13 +17,14 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
+	"github.com/cutover-dev/cutover/cluster/kind"
 	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/experiment"
 )
 
 func clusterCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cluster", Short: "Start, stop and look into clusters"}
-	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents())
+	c.AddCommand(clusterUp(), clusterDown(), clusterList(), clusterKubeconfig(), clusterLogs(), clusterNode(), clusterComponents(), clusterCheck())
 	c.AddCommand(inner("janitor FOLDER", embedded.RunJanitor), inner("sandbox FOLDER", embedded.RunSandbox), inner("machine NODE", embedded.RunMachine))
 	c.AddCommand(kindCommands()...)
 	c.AddCommand(inner("remove FOLDER", embedded.RunRemove), inner("trial FOLDER", embedded.RunTrial))
@@ -82,6 +83,7 @@ func clusterUp() *cobra.Command {
 	c := &cobra.Command{Use: "up", Short: "Start a detached cluster that runs can share", Args: cobra.NoArgs}
 	name, wanted := nameFlag(c), providerFlag(c)
 	nodes := c.Flags().Int("nodes", 1, "number of nodes")
+	config, withRegistry := kindFlags(c)
 	phases := c.Flags().Bool("phases", false, "say on standard error when each phase of the start is over")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		began := time.Now()
@@ -94,14 +96,15 @@ func clusterUp() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := p.CheckNodes(*nodes); err != nil {
-			return usageError{err}
+		options := provider.Options{Name: *name, Nodes: *nodes, Registry: *withRegistry, Out: c.ErrOrStderr(), Reached: reached}
+		if err := complete(&options, p, *config); err != nil {
+			return err
 		}
 		if _, err := clean(c.Context(), c.OutOrStdout()); err != nil {
 			return err
 		}
 		reached("leftovers removed")
-		up, err := p.Up(c.Context(), provider.Options{Name: *name, Nodes: *nodes, Out: c.ErrOrStderr(), Reached: reached})
+		up, err := p.Up(c.Context(), options)
 		if err != nil {
 			return err
 		}
@@ -112,6 +115,27 @@ func clusterUp() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// kindFlags are about clusters of kind alone.
+func kindFlags(c *cobra.Command) (config *string, withRegistry *bool) {
+	return c.Flags().String("kind-config", "", "configuration of a kind cluster, instead of the one with so many --nodes"),
+		c.Flags().Bool("registry", false, "start a registry beside a kind cluster, for images that are pushed to it")
+}
+
+// complete checks what is wanted of a cluster, and reads its configuration.
+func complete(o *provider.Options, p provider.Provider, config string) (err error) {
+	if config == "" {
+		if err := p.CheckNodes(o.Nodes); err != nil {
+			return usageError{err}
+		}
+	} else if o.Config, err = os.ReadFile(config); err != nil {
+		return usageError{fmt.Errorf("--kind-config: %w", err)}
+	}
+	if p.Name() != kind.Provider && (o.Registry || o.Config != nil) {
+		return usageError{fmt.Errorf("--registry and --kind-config are for clusters of sort kind, and this one is %s: leave them out, or say --cluster kind", p.Name())}
+	}
+	return nil
 }
 
 // sayReady says which cluster it is and how long it took.
@@ -313,13 +337,38 @@ func clusterNode() *cobra.Command {
 	return c
 }
 
+func clusterCheck() *cobra.Command {
+	c := &cobra.Command{Use: "check", Short: "Say whether clusters of a sort can be had here, and of what", Args: cobra.NoArgs}
+	wanted := providerFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		p, _, err := provider.Choose(c.Context(), *wanted)
+		if err != nil {
+			return usageError{err}
+		}
+		of, err := p.Usable(c.Context())
+		if err != nil {
+			return usageError{err}
+		}
+		fmt.Fprintln(c.OutOrStdout(), of)
+		return nil
+	}
+	return c
+}
+
 func clusterComponents() *cobra.Command {
-	return &cobra.Command{Use: "components", Short: "Build the components, if need be, and print the folder they are in", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		built, err := components.Ensure(c.Context(), c.ErrOrStderr(), components.Embedded)
+	c := &cobra.Command{Use: "components", Short: "Build the components, if need be, and print the folder they are in", Args: cobra.NoArgs}
+	wanted := c.Flags().String("cluster", embedded.Provider, "sort of the clusters that they are for: embedded or kind")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		p, err := provider.Named(*wanted)
+		if err != nil {
+			return usageError{err}
+		}
+		built, err := components.Ensure(c.Context(), c.ErrOrStderr(), p.Components())
 		if err != nil {
 			return err
 		}
 		fmt.Fprintln(c.OutOrStdout(), built.Path(""))
 		return nil
-	}}
+	}
+	return c
 }

@@ -28,6 +28,8 @@ type runFlags struct {
 	nodes    int
 	reuse    bool
 	keep     bool
+	config   string
+	registry bool
 	out      string
 	label    string
 	seed     int64
@@ -48,11 +50,12 @@ func runCommand() *cobra.Command {
 	c.Flags().IntVar(&f.nodes, "nodes", 1, "number of nodes of the run's own cluster")
 	c.Flags().BoolVar(&f.reuse, "reuse", false, "take the cluster of --name (default "+defaultName+") if it runs, else start it; leave it running")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the run's own cluster running, to look into it")
+	config, withRegistry := kindFlags(c)
 	c.Flags().StringVar(&f.out, "out", "", "folder of the record (default artifacts/<scenario>-<time>)")
 	c.Flags().StringVar(&f.label, "label", "", "run only scenarios with this label")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "seed of all chance (default: the scenario's, or drawn and printed)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		f.seeded = c.Flags().Changed("seed")
+		f.seeded, f.config, f.registry = c.Flags().Changed("seed"), *config, *withRegistry
 		if f.name != "" && !f.reuse && c.Flags().Changed("nodes") {
 			return usageError{fmt.Errorf("--nodes is for a cluster of the run's own, and cluster %s has the nodes that it was started with: leave out --nodes or --name", f.name)}
 		}
@@ -189,12 +192,14 @@ func provide(ctx context.Context, out io.Writer, f runFlags) (provider.Cluster, 
 	if err != nil {
 		return nil, none, err
 	}
+	began := time.Now()
 	platform, err := install(ctx, up)
 	if err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		return nil, none, errors.Join(err, up.Close(closing))
 	}
+	fmt.Fprintf(out, "%-10s %s, ready in %.1f s\n", "platform", platform, time.Since(began).Seconds())
 	if f.keep {
 		fmt.Fprintf(out, "%-10s %s is kept; `cutover run SCENARIO --name %s` runs on it, `cutover cluster down --name %s` takes it down\n", "cluster", up.Name(), up.Name(), up.Name())
 	}
@@ -222,15 +227,15 @@ func start(ctx context.Context, out io.Writer, f runFlags) (provider.Cluster, er
 	if err != nil {
 		return nil, err
 	}
-	if err := p.CheckNodes(f.nodes); err != nil {
-		return nil, usageError{err}
+	options := provider.Options{Nodes: f.nodes, Registry: f.registry, Owned: !f.keep && !f.reuse, Out: out}
+	if err := complete(&options, p, f.config); err != nil {
+		return nil, err
+	}
+	if f.reuse {
+		options.Name = cmp.Or(f.name, defaultName)
 	}
 	if _, err := clean(ctx, out); err != nil {
 		return nil, err
-	}
-	options := provider.Options{Nodes: f.nodes, Owned: !f.keep && !f.reuse, Out: out}
-	if f.reuse {
-		options.Name = cmp.Or(f.name, defaultName)
 	}
 	began := time.Now()
 	up, err := p.Up(ctx, options)

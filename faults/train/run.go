@@ -130,14 +130,17 @@ const icmpFilter = 1
 // beat is how often the echoes that are due are sent.
 const beat = time.Millisecond
 
-// depart sends the echoes at their rate.
+// depart sends the echoes at their rate. What is late goes four times as fast, and
+// not all at once: that would be a flood that queues drop from.
 func (t *train) depart(ctx context.Context) error {
 	to := &net.IPAddr{IP: t.pod.AsSlice()}
 	out := make([]byte, headerSize+t.plan.Size)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
+	atOnce := 4 + 4*int(beat.Seconds()*float64(t.plan.Rate))
 	for n := 0; n < t.plan.Count; {
-		due := min(t.plan.Count, t.plan.First+1+int(time.Since(t.began).Seconds()*float64(t.plan.Rate)))
+		due := t.plan.First + 1 + int(time.Since(t.began).Seconds()*float64(t.plan.Rate))
+		due = min(due, max(t.plan.First, n)+atOnce, t.plan.Count)
 		for ; n < due; n++ {
 			t.echo.write(out, uint32(n))
 			_, err := t.conn.WriteTo(out, to)

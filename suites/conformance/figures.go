@@ -81,19 +81,16 @@ func (f Figure) String() string {
 	return number(*f.Value, units[f.Quantity])
 }
 
-// number has three digits that count, or so.
+// number is a figure without its noise.
 func number(value float64, unit string) string {
-	text := fmt.Sprintf("%.0f", value)
-	switch size := max(value, -value); {
-	case size < 10 && unit != "":
-		text = fmt.Sprintf("%.2f", value)
-	case size < 100 && unit != "":
-		text = fmt.Sprintf("%.1f", value)
-	}
 	if unit == "" {
-		return text
+		return fmt.Sprintf("%.0f", value)
 	}
-	return text + " " + unit
+	places := 1
+	if value > -10 && value < 10 {
+		places = 2
+	}
+	return fmt.Sprintf("%.*f %s", places, value, unit)
 }
 
 func value(quantity Quantity, is float64, n int) Figure {

@@ -12,7 +12,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -76,13 +75,10 @@ func (g *Ground) Prepare(ctx context.Context, pods int) error {
 	return nil
 }
 
-// Remove deletes the namespace and returns when it is gone.
+// Remove has the namespace deleted, with all that is in it. It does not wait for that.
 func (g *Ground) Remove(ctx context.Context) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.Namespace}}
-	return wait.PollUntilContextCancel(ctx, 2*pollEvery, true, func(ctx context.Context) (bool, error) {
-		err := g.Client.Delete(ctx, namespace)
-		return apierrors.IsNotFound(err), nil
-	})
+	return client.IgnoreNotFound(g.Client.Delete(ctx, namespace))
 }
 
 func (g *Ground) deployment(role Role, count int) *appsv1.Deployment {

@@ -93,9 +93,11 @@ type Row struct {
 	Left    []string `json:"left"`
 }
 
-// Unserved is the row of a case that a driver does not do, or not here.
-func Unserved(c Case, driver string, why error) Row {
-	return Row{Fault: c.Fault, Variant: c.Variant, Driver: driver, Result: Cannot, Because: []string{why.Error()}, Shows: c.Shows}
+// Unserved is the row of a case that a driver does not do, or not here. The reason
+// begins with the fault's name, which is the row's.
+func Unserved(c Case, driver, name string, why error) Row {
+	because := strings.TrimPrefix(why.Error(), name+": ")
+	return Row{Fault: c.Fault, Variant: c.Variant, Driver: driver, Result: Cannot, Because: []string{because}, Shows: c.Shows}
 }
 
 // Judge holds a trial against what its case wants.

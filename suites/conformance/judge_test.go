@@ -51,7 +51,7 @@ func TestJudge(t *testing.T) {
 		{"at the edge of the tolerance", func(t *Trial) { t.figure(During, Target, RoundTrip).Value = new(150.3 + delayed.Above) }, ""},
 		{"said to be injected, without an effect", func(t *Trial) { t.figure(During, Target, RoundTrip).Value = new(0.3) }, "its object says AllInjected, and what was asked for is not there"},
 		{"half of what was asked for", func(t *Trial) { t.figure(During, Target, RoundTrip).Value = new(75.0) }, "it is 75.0 ms, and was 0.30 ms"},
-		{"twice what was asked for", func(t *Trial) { t.figure(During, Target, RoundTrip).Value = new(300.0) }, "it is 300 ms"},
+		{"twice what was asked for", func(t *Trial) { t.figure(During, Target, RoundTrip).Value = new(300.0) }, "it is 300.0 ms"},
 		{"it does not end", func(t *Trial) { t.figure(After, Target, RoundTrip).Value = new(150.5) }, "after, target: round trip"},
 		{"it ends late", func(t *Trial) { t.figure(After, Target, Healed).Value = new(20.0) }, "healed after 0.00 to 3.00 s"},
 		{"it is on the bystander", func(t *Trial) { t.figure(During, Bystander, RoundTrip).Value = new(150.5) }, "during, bystander"},
@@ -131,7 +131,7 @@ func TestWantsAreReadable(t *testing.T) {
 		want Want
 		text string
 	}{
-		{Want{During, Target, RoundTrip, more, delayed.around(150)}, "during, target: round trip 150 to 158 ms more than before"},
+		{Want{During, Target, RoundTrip, more, delayed.around(150)}, "during, target: round trip 149.5 to 158.0 ms more than before"},
 		{Want{Before, Target, Lost, chance, span{0, 0.02}}, "before, target: lost 0 to 2 %"},
 		{want(During, Target, ExitCode, exactly(137)), "during, target: exit code 137"},
 		{want(During, Target, Throughput, span{20, math.Inf(1)}), "during, target: throughput at least 20.0 MB/s"},

@@ -22,8 +22,8 @@ func reported() Report {
 	r.Rows = []Row{good, Judge(bad)}
 	for _, c := range Cases() {
 		if c.Fault == "NetworkChaos loss" {
-			r.Rows = append(r.Rows, Unserved(c, "agent", errors.New("the cutover agent does only some")),
-				Unserved(c, "chaos-mesh", errors.New("Chaos Mesh needs the kernel's netem for it")))
+			r.Rows = append(r.Rows, Unserved(c, "agent", "loss", errors.New("loss: the cutover agent does only some")),
+				Unserved(c, "chaos-mesh", "loss", errors.New("loss: Chaos Mesh needs the kernel's netem for it")))
 		}
 	}
 	r.Controls = []Control{

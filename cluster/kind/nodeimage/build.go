@@ -51,8 +51,25 @@ func Build(ctx context.Context, from Sources, out io.Writer) (reference string, 
 	} else if err := build(ctx, from, programs, reference, out); err != nil {
 		return "", fmt.Errorf("build the node image: %w", err)
 	}
-	_, err = engine.Run(ctx, "tag", reference, Current)
-	return reference, err
+	if _, err = engine.Run(ctx, "tag", reference, Current); err != nil {
+		return "", err
+	}
+	return reference, removeOthers(ctx, reference)
+}
+
+// removeOthers takes away the images that this one replaces: each is most of a
+// gigabyte. One that a cluster still runs stays until the next time.
+func removeOthers(ctx context.Context, reference string) error {
+	printed, err := engine.Run(ctx, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", Repository)
+	if err != nil {
+		return err
+	}
+	for _, other := range engine.Lines(printed) {
+		if other != reference && other != Current {
+			_, _ = engine.Run(ctx, "image", "rm", other) // see above
+		}
+	}
+	return nil
 }
 
 // build puts the image together in a folder of the cache: it is some hundred
@@ -80,7 +97,7 @@ func build(ctx context.Context, from Sources, programs components.Programs, refe
 	}
 	fmt.Fprintln(out, "node image  importing what a control plane runs")
 	// The layers are there unpacked; nobody asks for them again.
-	if err := imagestore.Fill(ctx, programs, filepath.Join(store, "var/lib/containerd"), images, "--local", "--discard-unpacked-layers"); err != nil {
+	if err := imagestore.Fill(ctx, programs, filepath.Join(store, "var/lib/containerd"), images, imagestore.DropLayers); err != nil {
 		return err
 	}
 	packed, err := image.Pack(image.Packing{

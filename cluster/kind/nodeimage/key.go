@@ -16,7 +16,7 @@ import (
 )
 
 // generation changes when this package makes another image of the same things.
-const generation = 1
+const generation = 2
 
 // key changes with all that the image is made of: our files, the programs, and the
 // Debian packages' files.
@@ -38,18 +38,23 @@ func (from Sources) key(programs components.Programs) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	used := slices.Concat(placed[programsDir], placed[pluginsDir], slices.Sorted(maps.Keys(imaged)))
-	for _, name := range used {
+	for _, name := range used() {
 		if err := addFile(sum, programs.Path(name), name); err != nil {
 			return "", err
 		}
 	}
 	for _, root := range []string{from.Node, from.Proxy} {
+		fmt.Fprintln(sum, "packages")
 		if err := addTree(sum, root); err != nil {
 			return "", fmt.Errorf("%s, which hack/debian-root makes: %w", root, err)
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:12], nil
+}
+
+// used are the programs that the image is made of.
+func used() []string {
+	return slices.Concat(placed[programsDir], placed[pluginsDir], slices.Sorted(maps.Keys(imaged)))
 }
 
 func addFile(sum hash.Hash, path, name string) error {

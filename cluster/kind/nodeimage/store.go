@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -111,8 +112,8 @@ func kubeadmImages(ctx context.Context, programs components.Programs) (map[strin
 func byLastName(references string) map[string]string {
 	names := map[string]string{}
 	for _, reference := range strings.Fields(references) {
-		path, _, _ := strings.Cut(reference, ":")
-		names[path[strings.LastIndexByte(path, '/')+1:]] = reference
+		name, _, _ := strings.Cut(path.Base(reference), ":")
+		names[name] = reference
 	}
 	return names
 }
