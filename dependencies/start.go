@@ -1,6 +1,7 @@
 package dependencies
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,12 +79,13 @@ func (p Place) start(ctx context.Context, s Spec, values Values) (*container.Con
 		return nil, err
 	}
 	var c *container.Container
+	var failed error
 	_, err = p.Ledger.Do(ctx, safety.Action{Kind: kindContainer, Params: params}, func(ctx context.Context) error {
-		c, err = container.Start(ctx, request)
-		return err
+		c, failed = container.Start(ctx, request)
+		return failed
 	})
 	if err != nil {
-		return c, err
+		return c, cmp.Or(failed, err) // without the ledger's words, if it was not the ledger
 	}
 	return c, p.reach(ctx, s, c.Address)
 }

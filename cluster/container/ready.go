@@ -35,7 +35,8 @@ func (r Ready) await(ctx context.Context, target wait.StrategyTarget, ports []Po
 		began := time.Now()
 		err := next.WaitUntilReady(ctx, target)
 		if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("waited %s, in vain, for %s: %w", time.Since(began).Round(poll), next.what, err)
+			// What the wait was at when its time was over says nothing more.
+			return fmt.Errorf("waited %s, in vain, for %s", time.Since(began).Round(poll), next.what)
 		}
 		if err != nil {
 			return fmt.Errorf("waited for %s: %w", next.what, err)
