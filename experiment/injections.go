@@ -230,13 +230,9 @@ func (r *run) targetOf(p *pinned, selector metav1.LabelSelector, port int) (faul
 	if err != nil {
 		return faults.Target{}, err
 	}
-	read, err := reader(r.Cluster)
-	if err != nil {
-		return faults.Target{}, err
-	}
 	return faults.Target{
 		Client: r.client, By: by, Namespace: r.namespace, RunID: r.id, Fault: p.index, Selector: selector, Port: port,
-		Container: r.scenario.App.Service, Dial: r.Cluster.Dial, OnNodes: nodeRunner(r.Cluster), Read: read,
+		Container: r.scenario.App.Service, Dial: r.Cluster.Dial, OnNodes: nodeRunner(r.Cluster),
 		Ledger: r.ledger, Seed: r.Seed + int64(p.index),
 	}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/cluster"
@@ -52,15 +51,4 @@ func nodeRunner(on cluster.Cluster) faults.NodeRunner {
 		return nodes.OnNodes
 	}
 	return nil
-}
-
-// reader gets what a cluster's API server has at a path.
-func reader(on cluster.Cluster) (faults.Reader, error) {
-	set, err := kubernetes.NewForConfig(on.REST())
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, path string) ([]byte, error) {
-		return set.RESTClient().Get().RequestURI(path).DoRaw(ctx)
-	}, nil
 }

@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -21,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/faults/podstat"
 	"github.com/cutover-dev/cutover/faults/train"
 )
 
@@ -395,47 +395,47 @@ func TestContainersThatAFaultNames(t *testing.T) {
 	}
 }
 
-// kubelet plays what a node's kubelet counts: cores in use, and bytes.
-type kubelet struct {
+// node plays the cgroups of pod a on its node: cores in use, and bytes.
+type node struct {
 	mu     sync.Mutex
 	at     time.Time
 	busy   time.Duration
 	cores  float64
-	memory uint64
+	memory int64
 }
 
-func (k *kubelet) uses(cores float64, memory uint64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.count()
-	k.cores, k.memory = cores, memory
+func (n *node) uses(cores float64, memory int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.count()
+	n.cores, n.memory = cores, memory
 }
 
-func (k *kubelet) count() {
+func (n *node) count() {
 	now := time.Now()
-	if !k.at.IsZero() {
-		k.busy += time.Duration(float64(now.Sub(k.at)) * k.cores)
+	if !n.at.IsZero() {
+		n.busy += time.Duration(float64(now.Sub(n.at)) * n.cores)
 	}
-	k.at = now
+	n.at = now
 }
 
-func (k *kubelet) read(_ context.Context, path string) ([]byte, error) {
-	if path != "/api/v1/nodes/node-0/proxy/stats/summary?only_cpu_and_memory=true" {
-		return nil, errors.New("not found: " + path)
+func (n *node) run(_ context.Context, arguments ...string) (map[string]string, error) {
+	if len(arguments) != 2 || arguments[0] != podstat.Command || arguments[1] != "uid-a" {
+		return nil, fmt.Errorf("unknown command %q", arguments)
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.count()
-	return fmt.Appendf(nil, `{"node":{},"pods":[{"podRef":{"name":"a","uid":"uid-a"},"cpu":{"time":%q,"usageCoreNanoSeconds":%d},"memory":{"workingSetBytes":%d}}]}`,
-		k.at.Format(time.RFC3339Nano), k.busy.Nanoseconds(), k.memory), nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.count()
+	text, err := json.Marshal([]podstat.Stat{{UID: "uid-a", At: n.at, Busy: n.busy, Memory: n.memory}})
+	return map[string]string{"node-0": string(text), "node-that-is-down": ""}, err
 }
 
-func TestStressIsProvenByWhatTheKubeletSees(t *testing.T) {
+func TestStressIsProvenByWhatTheCgroupsCount(t *testing.T) {
 	const cpu, memory = `{"stressors":{"cpu":{"workers":2,"load":100}}}`, `{"stressors":{"memory":{"workers":1,"size":"100MB"}}}`
 	for _, row := range []struct {
 		name, body string
 		cores      float64
-		memory     uint64
+		memory     int64
 		limit      string // of the container's processors
 		proven     bool
 	}{
@@ -456,10 +456,10 @@ func TestStressIsProvenByWhatTheKubeletSees(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, "a")
-				node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-0"}, Status: corev1.NodeStatus{Capacity: corev1.ResourceList{
+				machine := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-0"}, Status: corev1.NodeStatus{Capacity: corev1.ResourceList{
 					corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("4G"),
 				}}}
-				if err := w.client.Create(t.Context(), node); err != nil {
+				if err := w.client.Create(t.Context(), machine); err != nil {
 					t.Fatal(err)
 				}
 				if row.limit != "" {
@@ -467,10 +467,10 @@ func TestStressIsProvenByWhatTheKubeletSees(t *testing.T) {
 						pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(row.limit)}
 					})
 				}
-				var k kubelet
-				k.uses(0.1, 1e6)
+				var cgroups node
+				cgroups.uses(0.1, 1e6)
 				target := w.byChaosMesh()
-				target.Read = k.read
+				target.OnNodes = cgroups.run
 				by := evidenceOf(t, "StressChaos", row.body, time.Second)
 				pods, err := target.pods(t.Context())
 				if err == nil {
@@ -479,7 +479,7 @@ func TestStressIsProvenByWhatTheKubeletSees(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				k.uses(row.cores, row.memory)
+				cgroups.uses(row.cores, row.memory)
 				effect, err := by.during(within(t, 5*time.Second), target, []hit{{pod: "a", container: "shop"}})
 				if err != nil || effect.Proven != row.proven || effect.Because == "" {
 					t.Errorf("%+v, %v; want proven %v", effect, err, row.proven)
@@ -490,9 +490,14 @@ func TestStressIsProvenByWhatTheKubeletSees(t *testing.T) {
 	}
 }
 
-func TestStressNeedsSomebodyToAsk(t *testing.T) {
+func TestStressNeedsAWayToTheNodes(t *testing.T) {
+	w := newWorld(t, "a")
+	pods, err := w.target().pods(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	by := evidenceOf(t, "StressChaos", `{"stressors":{"cpu":{"workers":1}}}`, time.Second)
-	if _, err := judged(t, by, func(*world, *Target) {}); err == nil {
+	if err := by.before(t.Context(), w.target(), pods); err == nil {
 		t.Error("measured without a way to")
 	}
 }

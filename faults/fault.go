@@ -50,8 +50,7 @@ type Target struct {
 	Port      int                  // TCP port of the pods that is measured at
 	Container string               // of the pods: what a fault of containers hits if its spec names none
 	Dial      Dialer
-	OnNodes   NodeRunner     // nil where nodes cannot be reached: trains of echoes cannot be sent then
-	Read      Reader         // nil where nobody may ask: stress cannot be measured then
+	OnNodes   NodeRunner     // nil where nodes cannot be reached: what takes a look from there is not proven then
 	Ledger    *safety.Ledger // its undoers have [Undoers]
 	Seed      int64
 	// Emit is told FaultApplied, FaultInjected for each pod, also those born while
@@ -65,10 +64,6 @@ type Dialer func(ctx context.Context, addr string) (net.Conn, error)
 // NodeRunner runs the cutover program once in the network of every node and gives
 // what each printed, by node.
 type NodeRunner func(ctx context.Context, arguments ...string) (map[string]string, error)
-
-// Reader gets what the API server has at a path, such as what it passes on from a
-// kubelet.
-type Reader func(ctx context.Context, path string) ([]byte, error)
 
 // Effect is what was measured at the targets.
 type Effect struct {

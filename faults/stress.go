@@ -12,7 +12,10 @@ import (
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 	"github.com/docker/go-units"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cutover-dev/cutover/faults/podstat"
 )
 
 var _ = register(v1alpha1.KindStressChaos, "", parseStress)
@@ -109,7 +112,7 @@ func memorySize(memory *v1alpha1.MemoryStressor) (bytes, share float64, err erro
 	return 0, 0, fmt.Errorf("chaos.spec.stressors.memory.size: bad size %q: write, for example, 128MB or 10%%", memory.Size)
 }
 
-// usage is the evidence of stress: what the kubelet sees a pod use.
+// usage is the evidence of stress: what the cgroups of a pod count.
 type usage struct {
 	cores  float64 // that are to be kept busy; 0 if no processor is
 	memory float64 // bytes that are to be used; 0 if no memory is, or a share
@@ -129,10 +132,8 @@ func (u *usage) before(ctx context.Context, t Target, pods []corev1.Pod) error {
 	if err != nil {
 		return err
 	}
-	for _, pod := range pods {
-		if use, known := all[string(pod.UID)]; known {
-			u.noted.put(pod.UID, use)
-		}
+	for pod, use := range all {
+		u.noted.put(pod, use)
 	}
 	return nil
 }
@@ -142,29 +143,37 @@ func (u *usage) before(ctx context.Context, t Target, pods []corev1.Pod) error {
 func (u *usage) during(ctx context.Context, t Target, hits []hit) (Effect, error) {
 	var failure error
 	effect := untilShown(ctx, func() Effect {
-		pods, err := t.living(ctx, hits)
-		if err != nil || len(pods) == 0 {
-			failure = err
-			return Effect{Because: "no pod under the fault is alive"}
-		}
-		all, err := t.use(ctx, pods)
-		if failure = err; err != nil {
-			return Effect{Because: err.Error()}
-		}
-		var seen tally
-		for _, pod := range pods {
-			room, err := t.room(ctx, pod)
-			if failure = err; err != nil {
-				return Effect{Because: err.Error()}
-			}
-			u.compare(&seen, pod, all, room)
-		}
-		return seen.effect("asked for " + u.asked())
+		var seen Effect
+		seen, failure = u.look(ctx, t, hits)
+		return seen
 	})
-	if effect.Proven || ctx.Err() != nil && effect.Because != "" {
-		failure = nil
+	if effect.Because != "" { // it was measured once at least
+		return effect, nil
 	}
 	return effect, failure
+}
+
+func (u *usage) look(ctx context.Context, t Target, hits []hit) (Effect, error) {
+	pods, err := t.living(ctx, hits)
+	if err != nil {
+		return Effect{}, err
+	}
+	if len(pods) == 0 {
+		return Effect{Because: "no pod under the fault is alive"}, nil
+	}
+	all, err := t.use(ctx, pods)
+	if err != nil {
+		return Effect{}, err
+	}
+	var seen tally
+	for _, pod := range pods {
+		room, err := t.room(ctx, pod)
+		if err != nil {
+			return Effect{}, err
+		}
+		u.compare(&seen, pod, all, room)
+	}
+	return seen.effect("asked for " + u.asked()), nil
 }
 
 func (u *usage) asked() string {
@@ -181,11 +190,11 @@ func (u *usage) asked() string {
 	return strings.Join(asked, " and ") + " more, at least half of it must show"
 }
 
-func (u *usage) compare(seen *tally, pod corev1.Pod, all map[string]used, room used) {
-	now, known := all[string(pod.UID)]
-	before, _ := u.noted.get(pod.UID) // a pod that was just born had used nothing
-	if !known {
-		seen.doubt(fmt.Sprintf("pod %s: its node's kubelet says nothing of it", pod.Name))
+func (u *usage) compare(seen *tally, pod corev1.Pod, all map[types.UID]used, room used) {
+	now, known := all[pod.UID]
+	before, noted := u.noted.get(pod.UID)
+	if !known || !noted {
+		seen.doubt(fmt.Sprintf("pod %s could not be measured before and during", pod.Name))
 		return
 	}
 	var said []string
@@ -226,78 +235,53 @@ func (t Target) room(ctx context.Context, pod corev1.Pod) (used, error) {
 	return room, nil
 }
 
-// use is what each pod uses, by UID, as its kubelet counts it.
-func (t Target) use(ctx context.Context, pods []corev1.Pod) (map[string]used, error) {
-	began, err := t.counters(ctx, pods)
+// use is what each pod uses.
+func (t Target) use(ctx context.Context, pods []corev1.Pod) (map[types.UID]used, error) {
+	began, err := t.stats(ctx, pods)
 	if err != nil {
 		return nil, err
 	}
 	if !pause(ctx, span) {
 		return nil, ctx.Err()
 	}
-	ended, err := t.counters(ctx, pods)
+	ended, err := t.stats(ctx, pods)
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]used{}
+	all := map[types.UID]used{}
 	for pod, now := range ended {
-		use := used{memory: now.memory}
-		if was, known := began[pod]; known && now.at.After(was.at) {
-			use.cores = (now.busy - was.busy).Seconds() / now.at.Sub(was.at).Seconds()
+		if was, known := began[pod]; known && now.At.After(was.At) {
+			all[pod] = used{(now.Busy - was.Busy).Seconds() / now.At.Sub(was.At).Seconds(), float64(now.Memory)}
 		}
-		all[pod] = use
 	}
 	return all, nil
 }
 
-// counter is what a kubelet has counted of a pod.
-type counter struct {
-	at     time.Time
-	busy   time.Duration // of all cores, since the pod began
-	memory float64
-}
-
-// counters reads them from the kubelets of all the pods' nodes.
-func (t Target) counters(ctx context.Context, pods []corev1.Pod) (map[string]counter, error) {
-	if t.Read == nil {
-		return nil, errors.New("what pods use cannot be read: nobody here may ask the API server for it")
+// stats are read on the pods' nodes.
+func (t Target) stats(ctx context.Context, pods []corev1.Pod) (map[types.UID]podstat.Stat, error) {
+	if t.OnNodes == nil {
+		return nil, errors.New("what pods use cannot be read: this cluster's provider cannot run a program on its nodes")
 	}
-	nodes := map[string]bool{}
-	all := map[string]counter{}
+	ask := []string{podstat.Command}
 	for _, pod := range pods {
-		node := pod.Spec.NodeName
-		if node == "" || nodes[node] {
-			continue
+		ask = append(ask, string(pod.UID))
+	}
+	printed, err := t.OnNodes(ctx, ask...)
+	if err != nil {
+		return nil, fmt.Errorf("read what pods use: %w", err)
+	}
+	all := map[types.UID]podstat.Stat{}
+	for node, text := range printed {
+		if strings.TrimSpace(text) == "" {
+			continue // a node that is down
 		}
-		nodes[node] = true
-		text, err := t.Read(ctx, "/api/v1/nodes/"+node+"/proxy/stats/summary?only_cpu_and_memory=true")
+		stats, err := podstat.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("ask the kubelet of node %s what its pods use: %w", node, err)
+			return nil, fmt.Errorf("node %s: %w", node, err)
 		}
-		if err := readSummary(text, all); err != nil {
-			return nil, fmt.Errorf("the kubelet of node %s: %w", node, err)
+		for _, stat := range stats {
+			all[types.UID(stat.UID)] = stat
 		}
 	}
 	return all, nil
-}
-
-// readSummary reads the part of a kubelet's summary that we need.
-func readSummary(text []byte, into map[string]counter) error {
-	var summary struct {
-		Pods []struct {
-			PodRef struct{ UID string }
-			CPU    struct {
-				Time                 time.Time
-				UsageCoreNanoSeconds uint64
-			}
-			Memory struct{ WorkingSetBytes uint64 }
-		}
-	}
-	if err := json.Unmarshal(text, &summary); err != nil {
-		return fmt.Errorf("its summary of what pods use: %w", err)
-	}
-	for _, pod := range summary.Pods {
-		into[pod.PodRef.UID] = counter{pod.CPU.Time, time.Duration(pod.CPU.UsageCoreNanoSeconds), float64(pod.Memory.WorkingSetBytes)}
-	}
-	return nil
 }

@@ -79,7 +79,7 @@ func conformanceDrivers() []faults.Driver {
 
 type conformanceTest struct {
 	api     client.WithWatch
-	read    faults.Reader
+	read    func(ctx context.Context, path string) ([]byte, error)
 	onNodes faults.NodeRunner
 	grounds int                 // so far
 	ground  *conformance.Ground // of the spec that goes on

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cutover-dev/cutover/experiment"
 	"github.com/cutover-dev/cutover/faults/agent"
+	"github.com/cutover-dev/cutover/faults/podstat"
 	"github.com/cutover-dev/cutover/faults/train"
 	"github.com/cutover-dev/cutover/suites/conformance"
 )
@@ -81,6 +82,17 @@ func agentTrainCommand() *cobra.Command {
 			return err
 		}
 		return json.NewEncoder(c.OutOrStdout()).Encode(results)
+	}}
+}
+
+// agentPodstatCommand is run on a node, to measure what its pods use.
+func agentPodstatCommand() *cobra.Command {
+	return &cobra.Command{Use: podstat.Command + " UID...", Hidden: true, RunE: func(c *cobra.Command, uids []string) error {
+		stats, err := podstat.Read(uids)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(stats)
 	}}
 }
 

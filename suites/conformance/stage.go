@@ -118,7 +118,7 @@ func (a *attempt) inject(ctx context.Context, fault faults.Fault) error {
 	g := a.Ground
 	undo, err := fault.Inject(bounded, faults.Target{
 		Client: g.Client, By: a.By, Namespace: g.Namespace, RunID: g.RunID, Selector: g.Selector(), Port: port, Container: container,
-		Dial: g.Dial, OnNodes: g.OnNodes, Read: g.Read, Ledger: a.Ledger, Seed: a.Seed, Emit: a.told,
+		Dial: g.Dial, OnNodes: g.OnNodes, Ledger: a.Ledger, Seed: a.Seed, Emit: a.told,
 	})
 	a.undo, a.injected = undo, time.Now()
 	if err != nil {
