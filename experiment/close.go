@@ -45,7 +45,7 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 	undoing := r.undoAll(ctx, broken)
 	r.tell(history.RunEnded{Interrupted: interrupted})
 	run, err := r.judge(errors.Join(undoing, r.closeLedger()))
-	if !interrupted && !(err == nil && run.OK()) {
+	if !interrupted && (err != nil || !run.OK()) {
 		r.keepNodeLogs(ctx)
 	}
 	return run, err

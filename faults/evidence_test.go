@@ -395,26 +395,28 @@ func TestContainersThatAFaultNames(t *testing.T) {
 	}
 }
 
-// node plays the cgroups of pod a on its node: cores in use, and bytes.
+// node plays the processes and the cgroup of pod a on its node: cores that the app
+// and that others in its pod run on or wait for, and bytes.
 type node struct {
-	mu     sync.Mutex
-	at     time.Time
-	busy   time.Duration
-	cores  float64
-	memory int64
+	mu       sync.Mutex
+	at       time.Time
+	app, new time.Duration
+	cores    struct{ app, new float64 }
+	memory   int64
 }
 
-func (n *node) uses(cores float64, memory int64) {
+func (n *node) uses(app, others float64, memory int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.count()
-	n.cores, n.memory = cores, memory
+	n.cores.app, n.cores.new, n.memory = app, others, memory
 }
 
 func (n *node) count() {
 	now := time.Now()
 	if !n.at.IsZero() {
-		n.busy += time.Duration(float64(now.Sub(n.at)) * n.cores)
+		n.app += time.Duration(float64(now.Sub(n.at)) * n.cores.app)
+		n.new += time.Duration(float64(now.Sub(n.at)) * n.cores.new)
 	}
 	n.at = now
 }
@@ -426,11 +428,15 @@ func (n *node) run(_ context.Context, arguments ...string) (map[string]string, e
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.count()
-	text, err := json.Marshal([]podstat.Stat{{UID: "uid-a", At: n.at, Busy: n.busy, Memory: n.memory}})
+	wanted := map[string]time.Duration{"1/100": n.app}
+	if n.cores.new > 0 {
+		wanted["2/200"] = n.new
+	}
+	text, err := json.Marshal([]podstat.Stat{{UID: "uid-a", At: n.at, Wanted: wanted, Memory: n.memory}})
 	return map[string]string{"node-0": string(text), "node-that-is-down": ""}, err
 }
 
-func TestStressIsProvenByWhatTheCgroupsCount(t *testing.T) {
+func TestStressIsProvenByWhatNewProcessesAreAfter(t *testing.T) {
 	const cpu, memory = `{"stressors":{"cpu":{"workers":2,"load":100}}}`, `{"stressors":{"memory":{"workers":1,"size":"100MB"}}}`
 	for _, row := range []struct {
 		name, body string
@@ -439,14 +445,15 @@ func TestStressIsProvenByWhatTheCgroupsCount(t *testing.T) {
 		limit      string // of the container's processors
 		proven     bool
 	}{
-		{"two cores are busy", cpu, 2.1, 1e6, "", true},
-		{"one of two is", cpu, 1.2, 1e6, "", true},
-		{"none is", cpu, 0.1, 1e6, "", false},
-		{"half of one of two", cpu, 0.6, 1e6, "", false},
+		{"two cores are busy", cpu, 2, 1e6, "", true},
+		{"one of two is", cpu, 1.1, 1e6, "", true},
+		// But the app of the pod has much to do, which is not the fault.
+		{"none is", cpu, 0, 1e6, "", false},
+		{"half of one of two", cpu, 0.5, 1e6, "", false},
 		// It cannot have more than its limit.
-		{"half a core, its limit", cpu, 0.6, 1e6, "500m", true},
-		{"memory is taken", memory, 0.1, 90e6, "", true},
-		{"a third of it is", memory, 0.1, 34e6, "", false},
+		{"half a core, its limit", cpu, 0.5, 1e6, "500m", true},
+		{"memory is taken", memory, 0, 90e6, "", true},
+		{"a third of it is", memory, 0, 34e6, "", false},
 		{"only processors are busy", memory, 2, 1e6, "", false},
 		{"both are wanted, one is there", `{"stressors":{"cpu":{"workers":1},"memory":{"workers":1,"size":"100MB"}}}`, 1.1, 1e6, "", false},
 		{"both are wanted and there", `{"stressors":{"cpu":{"workers":1},"memory":{"workers":1,"size":"100MB"}}}`, 1.1, 101e6, "", true},
@@ -468,7 +475,7 @@ func TestStressIsProvenByWhatTheCgroupsCount(t *testing.T) {
 					})
 				}
 				var cgroups node
-				cgroups.uses(0.1, 1e6)
+				cgroups.uses(0.1, 0, 1e6)
 				target := w.byChaosMesh()
 				target.OnNodes = cgroups.run
 				by := evidenceOf(t, "StressChaos", row.body, time.Second)
@@ -479,7 +486,7 @@ func TestStressIsProvenByWhatTheCgroupsCount(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				cgroups.uses(row.cores, row.memory)
+				cgroups.uses(3, row.cores, row.memory)
 				effect, err := by.during(within(t, 5*time.Second), target, []hit{{pod: "a", container: "shop"}})
 				if err != nil || effect.Proven != row.proven || effect.Because == "" {
 					t.Errorf("%+v, %v; want proven %v", effect, err, row.proven)

@@ -112,7 +112,8 @@ func memorySize(memory *v1alpha1.MemoryStressor) (bytes, share float64, err erro
 	return 0, 0, fmt.Errorf("chaos.spec.stressors.memory.size: bad size %q: write, for example, 128MB or 10%%", memory.Size)
 }
 
-// usage is the evidence of stress: what the cgroups of a pod count.
+// usage is the evidence of stress: what processes that are new in a pod are after, and
+// what the pod's cgroup counts of memory.
 type usage struct {
 	cores  float64 // that are to be kept busy; 0 if no processor is
 	memory float64 // bytes that are to be used; 0 if no memory is, or a share
@@ -121,10 +122,13 @@ type usage struct {
 	noted notes[used]
 }
 
-// used is what a pod used: cores on average, and memory at the end.
-type used struct{ cores, memory float64 }
+// used is what a pod used.
+type used struct {
+	cores  map[string]float64 // that each process ran on or waited for, on average
+	memory float64            // at the end
+}
 
-// span is what the use of processors is averaged over.
+// span is what is averaged over.
 const span = time.Second
 
 func (u *usage) before(ctx context.Context, t Target, pods []corev1.Pod) error {
@@ -190,7 +194,7 @@ func (u *usage) asked() string {
 	return strings.Join(asked, " and ") + " more, at least half of it must show"
 }
 
-func (u *usage) compare(seen *tally, pod corev1.Pod, all map[types.UID]used, room used) {
+func (u *usage) compare(seen *tally, pod corev1.Pod, all map[types.UID]used, room room) {
 	now, known := all[pod.UID]
 	before, noted := u.noted.get(pod.UID)
 	if !known || !noted {
@@ -200,16 +204,21 @@ func (u *usage) compare(seen *tally, pod corev1.Pod, all map[types.UID]used, roo
 	var said []string
 	enough := true
 	if u.cores > 0 {
-		more := now.cores - before.cores
+		var more float64
+		for process, cores := range now.cores {
+			if _, old := before.cores[process]; !old {
+				more += cores
+			}
+		}
 		enough = more >= min(u.cores, room.cores)/2
-		said = append(said, fmt.Sprintf("%.2f cores more than before", more))
+		said = append(said, fmt.Sprintf("has new processes that run on or wait for %.2f cores", more))
 	}
 	if asked := max(u.memory, u.share*room.memory); asked > 0 {
 		more := now.memory - before.memory
 		enough = enough && more >= min(asked, room.memory)/2
-		said = append(said, inBytes(max(0, more))+" of memory more than before")
+		said = append(said, fmt.Sprintf("uses %s of memory more than before", inBytes(max(0, more))))
 	}
-	text := fmt.Sprintf("pod %s uses %s", pod.Name, strings.Join(said, " and "))
+	text := fmt.Sprintf("pod %s %s", pod.Name, strings.Join(said, " and "))
 	if enough {
 		seen.shows(pod.Name, text)
 	} else {
@@ -218,21 +227,23 @@ func (u *usage) compare(seen *tally, pod corev1.Pod, all map[types.UID]used, roo
 }
 
 // room is what a pod can use at most: its limits, where it has any, or its node.
-func (t Target) room(ctx context.Context, pod corev1.Pod) (used, error) {
+type room struct{ cores, memory float64 }
+
+func (t Target) room(ctx context.Context, pod corev1.Pod) (room, error) {
 	var node corev1.Node
 	if err := t.Client.Get(ctx, client.ObjectKey{Name: pod.Spec.NodeName}, &node); err != nil {
-		return used{}, fmt.Errorf("look at node %s: %w", pod.Spec.NodeName, err)
+		return room{}, fmt.Errorf("look at node %s: %w", pod.Spec.NodeName, err)
 	}
-	room := used{node.Status.Capacity.Cpu().AsApproximateFloat64(), node.Status.Capacity.Memory().AsApproximateFloat64()}
+	most := room{node.Status.Capacity.Cpu().AsApproximateFloat64(), node.Status.Capacity.Memory().AsApproximateFloat64()}
 	for _, container := range pod.Spec.Containers {
 		if limit, limited := container.Resources.Limits[corev1.ResourceCPU]; limited {
-			room.cores = min(room.cores, limit.AsApproximateFloat64())
+			most.cores = min(most.cores, limit.AsApproximateFloat64())
 		}
 		if limit, limited := container.Resources.Limits[corev1.ResourceMemory]; limited {
-			room.memory = min(room.memory, limit.AsApproximateFloat64())
+			most.memory = min(most.memory, limit.AsApproximateFloat64())
 		}
 	}
-	return room, nil
+	return most, nil
 }
 
 // use is what each pod uses.
@@ -250,9 +261,15 @@ func (t Target) use(ctx context.Context, pods []corev1.Pod) (map[types.UID]used,
 	}
 	all := map[types.UID]used{}
 	for pod, now := range ended {
-		if was, known := began[pod]; known && now.At.After(was.At) {
-			all[pod] = used{(now.Busy - was.Busy).Seconds() / now.At.Sub(was.At).Seconds(), float64(now.Memory)}
+		was, known := began[pod]
+		if !known || !now.At.After(was.At) {
+			continue
 		}
+		cores := map[string]float64{}
+		for process, wanted := range now.Wanted {
+			cores[process] = (wanted - was.Wanted[process]).Seconds() / now.At.Sub(was.At).Seconds()
+		}
+		all[pod] = used{cores, float64(now.Memory)}
 	}
 	return all, nil
 }

@@ -14,7 +14,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/experiment"
@@ -79,7 +78,6 @@ func conformanceDrivers() []faults.Driver {
 
 type conformanceTest struct {
 	api     client.WithWatch
-	read    func(ctx context.Context, path string) ([]byte, error)
 	onNodes faults.NodeRunner
 	grounds int                 // so far
 	ground  *conformance.Ground // of the spec that goes on
@@ -91,11 +89,6 @@ func (t *conformanceTest) begin() {
 	var err error
 	t.api, err = experiment.NewClient(shared.REST())
 	Expect(err).NotTo(HaveOccurred())
-	set, err := kubernetes.NewForConfig(shared.REST())
-	Expect(err).NotTo(HaveOccurred())
-	t.read = func(ctx context.Context, path string) ([]byte, error) {
-		return set.RESTClient().Get().RequestURI(path).DoRaw(ctx)
-	}
 	if nodes, reachable := shared.(interface {
 		OnNodes(ctx context.Context, arguments ...string) (map[string]string, error)
 	}); reachable {
@@ -158,7 +151,7 @@ func (t *conformanceTest) stage(by faults.Service) *conformance.Stage {
 	t.grounds++
 	run := fmt.Sprintf("%s%d", conformanceRun, t.grounds)
 	ground := &conformance.Ground{
-		Client: t.api, Namespace: "cutover-" + run, RunID: run, Image: platform.Image, Dial: shared.Dial, OnNodes: t.onNodes, Read: t.read,
+		Client: t.api, Namespace: "cutover-" + run, RunID: run, Image: platform.Image, Dial: shared.Dial, OnNodes: t.onNodes,
 	}
 	ledger, err := safety.OpenLedger(GinkgoT().TempDir(), run, safety.Header{RunID: run, Cluster: shared.Name()}, faults.Undoers(t.api))
 	Expect(err).NotTo(HaveOccurred())

@@ -135,7 +135,7 @@ type Fault struct {
 	Kind       string   `json:"kind"`
 	Step       string   `json:"step"`
 	Driver     string   `json:"driver,omitempty"` // who did it: chaos-mesh or agent; "" in old records
-	InjectedMs *float64 `json:"injectedMs"` // the API took it
+	InjectedMs *float64 `json:"injectedMs"`       // the API took it
 	HealedMs   *float64 `json:"healedMs"`
 	Proven     bool     `json:"proven"`
 	EffectMs   *float64 `json:"effectMs"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 // shop answers requests as its config says.
 type shop struct {
 	config
-	next func() (int64, error) // order's number
+	next func(context.Context) (int64, error) // order's number
 
 	mu     sync.Mutex // guards chance
 	chance *rand.Rand
@@ -31,12 +32,12 @@ func newShop(config config) http.Handler {
 }
 
 // orders counts them, in the store if there is one.
-func orders(config config) func() (int64, error) {
+func orders(config config) func(context.Context) (int64, error) {
 	if config.store != "" {
 		return (&store{address: config.store}).order
 	}
 	var counted atomic.Int64
-	return func() (int64, error) { return counted.Add(1), nil }
+	return func(context.Context) (int64, error) { return counted.Add(1), nil }
 }
 
 // misbehaving does to an answer what the config asks for.
@@ -77,8 +78,8 @@ func (s *shop) cart(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"items": []string{"tea", "biscuits"}, "total": 7})
 }
 
-func (s *shop) order(w http.ResponseWriter, _ *http.Request) {
-	number, err := s.next()
+func (s *shop) order(w http.ResponseWriter, r *http.Request) {
+	number, err := s.next(r.Context())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "shop: the store:", err)
 		http.Error(w, "no order without the store", http.StatusServiceUnavailable)

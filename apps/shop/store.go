@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"strconv"
@@ -24,10 +25,10 @@ type store struct {
 }
 
 // order counts one more and returns its number.
-func (s *store) order() (int64, error) {
+func (s *store) order(ctx context.Context) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	number, err := s.exchange()
+	number, err := s.exchange(ctx)
 	if err != nil && s.conn != nil {
 		s.conn.Close()
 		s.conn = nil
@@ -36,9 +37,9 @@ func (s *store) order() (int64, error) {
 }
 
 // exchange sends INCR in Redis's protocol and reads the number that comes back.
-func (s *store) exchange() (int64, error) {
+func (s *store) exchange(ctx context.Context) (int64, error) {
 	if s.conn == nil {
-		conn, err := net.DialTimeout("tcp", s.address, patience)
+		conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", s.address)
 		if err != nil {
 			return 0, err
 		}

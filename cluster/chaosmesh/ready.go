@@ -91,7 +91,7 @@ func awaitReady(ctx context.Context, c client) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("Chaos Mesh is not ready: %w; last: %w", context.Cause(ctx), last)
+	return fmt.Errorf("waiting for Chaos Mesh: %w; last: %w", context.Cause(ctx), last)
 }
 
 // ready returns what is missing.

@@ -2,6 +2,7 @@ package chaosmesh
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -10,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cutover-dev/cutover/cluster/image"
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/cutover-dev/cutover/cluster/image"
 )
 
 // moduleChartFolder is the chart of the module that the programs are built from.
@@ -55,7 +57,7 @@ func render(t *testing.T, source Source, options Options) (string, map[string]co
 	for {
 		var workload appsv1.Deployment // a DaemonSet has its pod in the same place
 		err := documents.Decode(&workload)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return made.Manifest, pods
 		}
 		must(t, err)

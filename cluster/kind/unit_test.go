@@ -248,7 +248,7 @@ func TestAwaitSaysWhatWasMissing(t *testing.T) {
 
 // TestAskRegistryTakesSeconds asks where nobody answers.
 func TestAskRegistryTakesSeconds(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,3 @@
-// Package podstat reads what pods use from their cgroups, the moment it is asked: a
-// kubelet's own figures are up to 20 s old.
+// Package podstat reads what pods use, the moment it is asked, from their cgroups and
+// processes: a kubelet's own figures are up to 20 s old.
 package podstat

@@ -19,10 +19,12 @@ const Command = "agent-podstat"
 
 // Stat is what a pod has used.
 type Stat struct {
-	UID    string        `json:"uid"`
-	At     time.Time     `json:"at"`
-	Busy   time.Duration `json:"busy"`   // of all processors, since it began
-	Memory int64         `json:"memory"` // bytes, without files that the kernel would drop first
+	UID string    `json:"uid"`
+	At  time.Time `json:"at"`
+	// Wanted is for how long each of its processes has had a processor or waited for
+	// one, since it began. On a busy machine only both together tell what it is after.
+	Wanted map[string]time.Duration `json:"wanted"`
+	Memory int64                    `json:"memory"` // bytes, without files that the kernel would drop first
 }
 
 // Parse reads what [Command] printed.
@@ -41,17 +43,17 @@ func Read(uids []string) ([]Stat, error) {
 	if err != nil {
 		return nil, err
 	}
-	folders, err := find("/proc", parseMounts(string(mounts)), uids)
+	pods, err := find("/proc", parseMounts(string(mounts)), uids)
 	if err != nil {
 		return nil, err
 	}
 	stats := []Stat{}
 	for _, uid := range uids {
-		of, found := folders[uid]
+		pod, found := pods[uid]
 		if !found {
 			continue
 		}
-		stat, err := of.read()
+		stat, err := pod.read("/proc")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it has just ended
 		}
@@ -64,11 +66,10 @@ func Read(uids []string) ([]Stat, error) {
 	return stats, nil
 }
 
-// The hierarchies that we read; unified is cgroup v2, which has both.
+// The hierarchies that we read: cgroup v1's of memory, or else cgroup v2.
 const (
-	processors = "cpuacct"
-	memory     = "memory"
-	unified    = ""
+	memory  = "memory"
+	unified = ""
 )
 
 // mount is where a hierarchy, or a part of it, can be seen.
@@ -89,8 +90,8 @@ func parseMounts(mountinfo string) map[string]mount {
 			mounts[unified] = at
 		case "cgroup":
 			for option := range strings.SplitSeq(filesystem[2], ",") {
-				if option == processors || option == memory {
-					mounts[option] = at
+				if option == memory {
+					mounts[memory] = at
 				}
 			}
 		}
@@ -98,16 +99,19 @@ func parseMounts(mountinfo string) map[string]mount {
 	return mounts
 }
 
-// folders are a pod's in each hierarchy.
-type folders map[string]string
+// pod is what is found of one.
+type pod struct {
+	processes []string          // their numbers
+	folders   map[string]string // its cgroup in each hierarchy
+}
 
 // find goes through all processes for those of the pods.
-func find(proc string, mounts map[string]mount, uids []string) (map[string]folders, error) {
+func find(proc string, mounts map[string]mount, uids []string) (map[string]*pod, error) {
 	processes, err := os.ReadDir(proc)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]folders{}
+	found := map[string]*pod{}
 	for _, process := range processes {
 		if _, err := strconv.Atoi(process.Name()); err != nil {
 			continue
@@ -127,9 +131,9 @@ func find(proc string, mounts map[string]mount, uids []string) (map[string]folde
 					continue
 				}
 				if found[uid] == nil {
-					found[uid] = folders{}
+					found[uid] = &pod{folders: map[string]string{}}
 				}
-				found[uid].add(strings.Split(fields[1], ","), path, mounts)
+				found[uid].add(process.Name(), strings.Split(fields[1], ","), path, mounts)
 			}
 		}
 	}
@@ -149,36 +153,31 @@ func podPart(path, uid string) string {
 	return strings.Join(elements[:last+1], "/")
 }
 
-func (f folders) add(hierarchies []string, path string, mounts map[string]mount) {
+func (p *pod) add(process string, hierarchies []string, path string, mounts map[string]mount) {
+	if !slices.Contains(p.processes, process) {
+		p.processes = append(p.processes, process)
+	}
 	for _, hierarchy := range hierarchies {
 		at, mounted := mounts[hierarchy]
 		if !mounted {
 			continue
 		}
 		if below, err := filepath.Rel(at.root, path); err == nil && !strings.HasPrefix(below, "..") {
-			f[hierarchy] = filepath.Join(at.point, below)
+			p.folders[hierarchy] = filepath.Join(at.point, below)
 		}
 	}
 }
 
-// read the figures, of cgroup v1 where that counts them.
-func (f folders) read() (stat Stat, err error) {
-	if folder, there := f[processors]; there {
-		nanoseconds, err := number(folder, "cpuacct.usage")
-		if err != nil {
-			return stat, err
+func (p *pod) read(proc string) (stat Stat, err error) {
+	stat.Wanted = map[string]time.Duration{}
+	for _, process := range p.processes {
+		if name, wanted, lives := wants(filepath.Join(proc, process)); lives {
+			stat.Wanted[name] = wanted
 		}
-		stat.Busy = time.Duration(nanoseconds)
-	} else {
-		microseconds, err := entry(f[unified], "cpu.stat", "usage_usec")
-		if err != nil {
-			return stat, err
-		}
-		stat.Busy = time.Duration(microseconds) * time.Microsecond
 	}
-	in, current, inactive := f[memory], "memory.usage_in_bytes", "total_inactive_file"
-	if _, there := f[memory]; !there {
-		in, current, inactive = f[unified], "memory.current", "inactive_file"
+	in, current, inactive := p.folders[memory], "memory.usage_in_bytes", "total_inactive_file"
+	if in == "" {
+		in, current, inactive = p.folders[unified], "memory.current", "inactive_file"
 	}
 	use, err := number(in, current)
 	if err != nil {
@@ -187,6 +186,36 @@ func (f folders) read() (stat Stat, err error) {
 	idle, err := entry(in, "memory.stat", inactive)
 	stat.Memory = max(0, use-idle)
 	return stat, err
+}
+
+// wants is how long all threads of a process have run or waited to. Its name is its
+// number and when it began, which no other process ever has.
+func wants(folder string) (name string, wanted time.Duration, lives bool) {
+	stat, err := os.ReadFile(filepath.Join(folder, "stat"))
+	if err != nil {
+		return "", 0, false
+	}
+	// The command is in brackets, whatever is in it.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	const began = 19
+	if len(fields) <= began {
+		return "", 0, false
+	}
+	threads, err := filepath.Glob(filepath.Join(folder, "task", "*", "schedstat"))
+	if err != nil {
+		return "", 0, false
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has just ended
+		}
+		var ran, waited time.Duration
+		if _, err := fmt.Sscan(string(text), &ran, &waited); err == nil {
+			wanted += ran + waited
+		}
+	}
+	return filepath.Base(folder) + "/" + fields[began], wanted, true
 }
 
 func number(folder, file string) (int64, error) {

@@ -43,12 +43,11 @@ func TestFiguresOfBothVersions(t *testing.T) {
 	}{
 		{
 			"v1, mounted together with others, seen from above",
-			"32 31 0:29 /docker/x ROOT/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n35 31 0:32 / ROOT/memory rw - cgroup cgroup rw,memory\n41 31 0:38 / ROOT/unified rw - cgroup2 cgroup2 rw\n",
+			"32 31 0:29 / ROOT/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n35 31 0:32 /docker/x ROOT/memory rw - cgroup cgroup rw,memory\n41 31 0:38 / ROOT/unified rw - cgroup2 cgroup2 rw\n",
 			"4:memory:/docker/x/pod" + uid + "/c\n2:cpu,cpuacct:/docker/x/pod" + uid + "/c\n0::/docker/x/pod" + uid + "/c\n",
 			map[string]string{
-				"cpu,cpuacct/pod" + uid + "/cpuacct.usage":             "1500000000\n",
-				"memory/docker/x/pod" + uid + "/memory.usage_in_bytes": "5000\n",
-				"memory/docker/x/pod" + uid + "/memory.stat":           "cache 1\ntotal_inactive_file 1000\n",
+				"memory/pod" + uid + "/memory.usage_in_bytes": "5000\n",
+				"memory/pod" + uid + "/memory.stat":           "cache 1\ntotal_inactive_file 1000\n",
 			},
 		},
 		{
@@ -56,7 +55,6 @@ func TestFiguresOfBothVersions(t *testing.T) {
 			"41 31 0:38 / ROOT rw - cgroup2 cgroup2 rw\n",
 			"0::/kubepods/pod" + uid + "/c\n",
 			map[string]string{
-				"kubepods/pod" + uid + "/cpu.stat":       "usage_usec 1500000\nuser_usec 1\n",
 				"kubepods/pod" + uid + "/memory.current": "5000\n",
 				"kubepods/pod" + uid + "/memory.stat":    "anon 1\ninactive_file 1000\n",
 			},
@@ -69,6 +67,9 @@ func TestFiguresOfBothVersions(t *testing.T) {
 			}
 			proc := t.TempDir()
 			write(filepath.Join(proc, "7", "cgroup"), row.cgroup)
+			write(filepath.Join(proc, "7", "stat"), "7 (a ) b) S 1 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 4711 1 1\n")
+			write(filepath.Join(proc, "7", "task", "7", "schedstat"), "1000000000 200000000 5\n")
+			write(filepath.Join(proc, "7", "task", "9", "schedstat"), "300000000 0 5\n")
 			write(filepath.Join(proc, "8", "cgroup"), "0::/\n")
 			write(filepath.Join(proc, "self", "cgroup"), row.cgroup)
 			mounts := parseMounts(row.mountinfo)
@@ -80,8 +81,8 @@ func TestFiguresOfBothVersions(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				t.Fatalf("%v, %v", found, err)
 			}
-			stat, err := found[uid].read()
-			if err != nil || stat.Busy != 1500*time.Millisecond || stat.Memory != 4000 {
+			stat, err := found[uid].read(proc)
+			if err != nil || len(stat.Wanted) != 1 || stat.Wanted["7/4711"] != 1500*time.Millisecond || stat.Memory != 4000 {
 				t.Errorf("%+v, %v", stat, err)
 			}
 		})
@@ -134,8 +135,13 @@ func TestWhatAProcessUsesIsRead(t *testing.T) {
 	if err != nil || len(after) != 1 {
 		t.Fatalf("%+v, %v", after, err)
 	}
-	share := (after[0].Busy - before[0].Busy).Seconds() / after[0].At.Sub(before[0].At).Seconds()
-	if share < 0.01 || share > 1.2 {
-		t.Errorf("it used %.2f of a processor: %+v, %+v", share, before, after)
+	if len(after[0].Wanted) != 1 {
+		t.Fatalf("%+v", after)
+	}
+	for process, wanted := range after[0].Wanted {
+		share := (wanted - before[0].Wanted[process]).Seconds() / after[0].At.Sub(before[0].At).Seconds()
+		if share < 0.8 || share > 1.2 {
+			t.Errorf("it wanted %.2f of a processor: %+v, %+v", share, before, after)
+		}
 	}
 }

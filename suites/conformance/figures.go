@@ -43,8 +43,8 @@ const (
 	Damaged       Quantity = "damaged"         // share of echoes that came back damaged
 	Arrived       Quantity = "arrived"         // share of echoes that got to the pod's own kernel
 	Throughput    Quantity = "throughput"      // MB/s that the pod sends, the median of streams
-	Processor     Quantity = "processor"       // cores that the pod keeps busy, as its kubelet counts
-	Memory        Quantity = "memory"          // MB that the pod uses, as its kubelet counts
+	Processor     Quantity = "processor"       // cores that the pod keeps busy, as its cgroups count
+	Memory        Quantity = "memory"          // MB that the pod uses, as its cgroups count
 	Restarts      Quantity = "restarts"        // of the pod's containers since the measurement before
 	ExitCode      Quantity = "exit code"       // of the container that ended last
 	OwnImage      Quantity = "own image"       // 1 if the pod's containers run the images they were made with

@@ -189,6 +189,31 @@ func TestParseEchoes(t *testing.T) {
 	}
 }
 
+func TestParseField(t *testing.T) {
+	const text = "usage_usec 1500\nuser_usec 1000\nodd\n"
+	if got, err := parseField([]byte(text), "usage_usec"); err != nil || got != 1500 {
+		t.Errorf("%d, %v", got, err)
+	}
+	for _, name := range []string{"system_usec", "odd", ""} {
+		if _, err := parseField([]byte(text), name); err == nil {
+			t.Errorf("%q is there", name)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	was := inside{At: time.Second, Busy: time.Second}
+	now := inside{At: 5 * time.Second, Busy: 3 * time.Second, Memory: 2e6}
+	figures := usageOf(was, now)
+	if p, m := of(t, figures, Processor), of(t, figures, Memory); *p.Value != 0.5 || *m.Value != 2 {
+		t.Errorf("%s, %s", p, m)
+	}
+	now.Unknown = "no such file"
+	if p := of(t, usageOf(was, now), Processor); p.Value != nil || p.Because != now.Unknown {
+		t.Errorf("%+v", p)
+	}
+}
+
 func FuzzParseEchoes(f *testing.F) {
 	f.Add([]byte("Icmp: InMsgs InEchos\nIcmp: 7 5\n"))
 	f.Add([]byte("Icmp:\nIcmp:\n"))

@@ -28,7 +28,6 @@ type Ground struct {
 	Image     string // of the cutover program
 	Dial      faults.Dialer
 	OnNodes   faults.NodeRunner
-	Read      func(ctx context.Context, path string) ([]byte, error) // from the API server
 
 	noted map[types.UID]note
 }

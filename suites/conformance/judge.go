@@ -106,8 +106,9 @@ func Judge(t Trial) Row {
 		Fault: t.Case.Fault, Variant: t.Case.Variant, Driver: t.Driver, Result: OK, Shows: t.Case.Shows, Said: t.Said,
 		Figures: t.Figures, Left: t.Left,
 	}
-	if t.Broken != "" {
-		row.Because = append(row.Because, t.Broken)
+	if t.Broken != "" { // what was not measured then is no finding of its own
+		row.Result, row.Because = Failed, []string{t.Broken}
+		return row
 	}
 	effect := true
 	for _, w := range t.Case.Wants {
@@ -120,7 +121,7 @@ func Judge(t Trial) Row {
 	if t.Said.Injected && !effect {
 		row.Because = append(row.Because, "its object says AllInjected, and what was asked for is not there")
 	}
-	if t.Broken == "" && !t.Said.Proven {
+	if !t.Said.Proven {
 		row.Because = append(row.Because, "its own proof does not see it: "+t.Said.Because)
 	}
 	for _, left := range t.Left {

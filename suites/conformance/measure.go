@@ -1,8 +1,8 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/faults/train"
@@ -209,101 +208,32 @@ func (g *Ground) sendTrain(ctx context.Context, pods []corev1.Pod) (map[string]t
 	return results, nil
 }
 
-const (
-	// usedFor is what the use of processors is averaged over, at least.
-	usedFor = 3 * time.Second
-	// countedWithin is how long a kubelet may take to count anew.
-	countedWithin = 30 * time.Second
-)
+// usedFor is what the use of processors is averaged over.
+const usedFor = 3 * time.Second
 
-// usage is what each pod uses, as its kubelet counts it: cores between two counts,
-// and memory at the second.
+// usage is what each pod uses, as its own cgroups count it: cores over a while, and
+// memory at its end.
 func (g *Ground) usage(ctx context.Context, _ Phase, pods []corev1.Pod) [][]Figure {
-	failed := func(because string) [][]Figure {
-		all := make([][]Figure, len(pods))
-		for i := range pods {
-			all[i] = []Figure{unmeasured(Processor, because), unmeasured(Memory, because)}
-		}
-		return all
+	firsts, failures := make([]inside, len(pods)), make([]error, len(pods))
+	for i, pod := range pods {
+		firsts[i], failures[i] = gauge{g.Dial}.look(ctx, address(pod))
 	}
-	first, err := g.counts(ctx, pods)
-	if err != nil {
-		return failed(err.Error())
-	}
-	for deadline := time.Now().Add(countedWithin); ; {
-		if !pause(ctx, 10*pollEvery) || time.Now().After(deadline) {
-			return failed(fmt.Sprintf("no kubelet counted twice within %s", countedWithin))
-		}
-		now, err := g.counts(ctx, pods)
-		if err != nil {
-			return failed(err.Error())
-		}
-		all := make([][]Figure, len(pods))
-		ripe := true
-		for i, pod := range pods {
-			was, is := first[pod.UID], now[pod.UID]
-			if was.at.IsZero() { // a pod that no kubelet had counted yet
-				first[pod.UID] = is
-			}
-			ripe = ripe && !was.at.IsZero() && is.at.Sub(was.at) >= usedFor
-			all[i] = []Figure{
-				value(Processor, (is.busy-was.busy).Seconds()/is.at.Sub(was.at).Seconds(), 1), value(Memory, is.memory/1e6, 1),
-			}
-		}
-		if ripe {
-			return all
-		}
-	}
-}
-
-// counts are what kubelets have counted so far, by pod.
-type counts map[types.UID]count
-
-// count is what a kubelet has counted of a pod so far.
-type count struct {
-	at     time.Time
-	busy   time.Duration
-	memory float64
-}
-
-// counts asks the kubelets of all the pods' nodes through the API server.
-func (g *Ground) counts(ctx context.Context, pods []corev1.Pod) (counts, error) {
-	all := counts{}
-	asked := map[string]bool{}
-	for _, pod := range pods {
-		node := pod.Spec.NodeName
-		if asked[node] {
+	pause(ctx, usedFor)
+	all := make([][]Figure, len(pods))
+	for i, pod := range pods {
+		now, err := gauge{g.Dial}.look(ctx, address(pod))
+		if err = cmp.Or(failures[i], err); err != nil {
+			all[i] = []Figure{unmeasured(Processor, err.Error()), unmeasured(Memory, err.Error())}
 			continue
 		}
-		asked[node] = true
-		text, err := g.Read(ctx, "/api/v1/nodes/"+node+"/proxy/stats/summary?only_cpu_and_memory=true")
-		if err == nil {
-			err = all.read(text)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("what the kubelet of node %s counts: %w", node, err)
-		}
+		all[i] = usageOf(firsts[i], now)
 	}
-	return all, nil
+	return all
 }
 
-// read takes in a kubelet's summary.
-func (c counts) read(text []byte) error {
-	var summary struct {
-		Pods []struct {
-			PodRef struct{ UID types.UID }
-			CPU    struct {
-				Time                 time.Time
-				UsageCoreNanoSeconds int64
-			}
-			Memory struct{ WorkingSetBytes uint64 }
-		}
+func usageOf(was, now inside) []Figure {
+	if now.Unknown != "" {
+		return []Figure{unmeasured(Processor, now.Unknown), unmeasured(Memory, now.Unknown)}
 	}
-	if err := json.Unmarshal(text, &summary); err != nil {
-		return err
-	}
-	for _, pod := range summary.Pods {
-		c[pod.PodRef.UID] = count{pod.CPU.Time, time.Duration(pod.CPU.UsageCoreNanoSeconds), float64(pod.Memory.WorkingSetBytes)}
-	}
-	return nil
+	return []Figure{value(Processor, (now.Busy-was.Busy).Seconds()/(now.At-was.At).Seconds(), 1), value(Memory, float64(now.Memory)/1e6, 1)}
 }

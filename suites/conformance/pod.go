@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -31,6 +32,11 @@ const (
 type inside struct {
 	Echoes int      `json:"echoes"` // echo requests that its kernel got
 	Qdiscs []string `json:"qdiscs"` // of its network
+
+	At      time.Duration `json:"at"`      // since the pod's program began
+	Busy    time.Duration `json:"busy"`    // of all cores
+	Memory  int64         `json:"memory"`  // bytes
+	Unknown string        `json:"unknown"` // why it cannot tell what it uses
 }
 
 // Serve does what connections want until ctx ends.
@@ -88,6 +94,9 @@ func lookInside() (inside, error) {
 		return inside{}, fmt.Errorf("list the queue disciplines: %w", err)
 	}
 	seen := inside{Echoes: echoes, Qdiscs: []string{}}
+	if err := seen.countUse(); err != nil {
+		seen.Unknown = err.Error()
+	}
 	for _, q := range qdiscs {
 		link, err := netlink.LinkByIndex(q.Attrs().LinkIndex)
 		if err != nil {
@@ -97,6 +106,55 @@ func lookInside() (inside, error) {
 	}
 	slices.Sort(seen.Qdiscs)
 	return seen, nil
+}
+
+var began = time.Now()
+
+// Where a container finds what its cgroups count: on version 1 in a folder for each
+// controller, on version 2 in one.
+const (
+	busyFile, busyStat     = "/sys/fs/cgroup/cpuacct/cpuacct.usage", "/sys/fs/cgroup/cpu.stat"
+	memoryFile, memoryStat = "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory.current"
+)
+
+// countUse reads what the pod's cgroups count.
+func (seen *inside) countUse() error {
+	seen.At = time.Since(began)
+	if text, err := os.ReadFile(busyStat); err == nil {
+		micros, err := parseField(text, "usage_usec")
+		if err != nil {
+			return fmt.Errorf("%s: %w", busyStat, err)
+		}
+		seen.Busy = time.Duration(micros) * time.Microsecond
+		seen.Memory, err = readNumber(memoryStat)
+		return err
+	}
+	nanos, err := readNumber(busyFile)
+	if err != nil {
+		return err
+	}
+	seen.Busy = time.Duration(nanos)
+	seen.Memory, err = readNumber(memoryFile)
+	return err
+}
+
+func readNumber(path string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
+}
+
+// parseField reads a number from lines of a name and a number.
+func parseField(text []byte, name string) (int64, error) {
+	for line := range bytes.Lines(text) {
+		words := bytes.Fields(line)
+		if len(words) == 2 && string(words[0]) == name {
+			return strconv.ParseInt(string(words[1]), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("it has no %s", name)
 }
 
 // parseEchoes reads how many echo requests the kernel got from /proc/net/snmp: a
