@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/faults"
 )
 
@@ -28,13 +29,20 @@ func (t *killTest) findPlanted(ctx SpecContext) {
 	name := t.detachedCluster(ctx)
 	c, err := attach(ctx, name)
 	Expect(err).NotTo(HaveOccurred())
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: planted, Labels: map[string]string{faults.RunLabel: planted}}}
-	Expect(clientOf(c).Create(ctx, namespace)).To(Succeed())
+	t.ground.plantInside(ctx, c)
+	plantNamespace(ctx, c, planted)
 	Expect(t.left(ctx, name, sighting{})).To(ContainElement("namespace " + planted))
-	t.ground.plantInside(ctx, name)
 	// No ledger has it: a clean-up finds it by its label.
 	cutover(ctx, "clean")
 	Expect(t.left(ctx, name, sighting{})).To(BeEmpty())
+}
+
+// plantNamespace plants a run's namespace. Other clean-ups may be about on the machine:
+// it is not there for long.
+func plantNamespace(ctx SpecContext, c cluster.Cluster, name string) {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{faults.RunLabel: planted}}}
+	Expect(clientOf(c).Create(ctx, namespace)).To(Succeed())
 }
 
 func (t *killTest) plantLedger(ctx SpecContext) {

@@ -17,6 +17,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -270,4 +271,4 @@ func plantEmbeddedProcess(ctx SpecContext) {
 	Expect(leftOfCluster(planted, seen, withoutJanitor)).To(BeEmpty())
 }
 
-func (embeddedGround) plantInside(SpecContext, string) {}
+func (embeddedGround) plantInside(SpecContext, provider.Cluster) {}

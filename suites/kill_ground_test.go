@@ -10,6 +10,7 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster/embedded"
 	"github.com/cutover-dev/cutover/cluster/kind"
+	"github.com/cutover-dev/cutover/cluster/provider"
 )
 
 // killGround is what the kill test knows of one sort of cluster. Other clusters may
@@ -37,9 +38,9 @@ type killGround interface {
 	// idle is the image of a container that does nothing, which every node has.
 	// plant plants one leftover of each sort on the host and sees that each is found.
 	plant(ctx SpecContext)
-	// plantInside does that in a cluster that runs, as far as runs anywhere leave nothing
-	// of the sort. What is in namespace [planted] is left for a clean-up.
-	plantInside(ctx SpecContext, cluster string)
+	// plantInside does that in a cluster that runs, with what no other ground has. What
+	// is in a namespace of a run is left for a clean-up.
+	plantInside(ctx SpecContext, c provider.Cluster)
 	// slower is how many times as long as on an embedded cluster a spec may take.
 	slower() time.Duration
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cutover-dev/cutover/cluster/engine"
 	"github.com/cutover-dev/cutover/cluster/kind"
+	"github.com/cutover-dev/cutover/cluster/provider"
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
@@ -372,24 +373,24 @@ func docker(ctx SpecContext, arguments ...string) string {
 
 // plantInside implements killGround: chaos objects of either group, which their
 // finalizers keep, and what Chaos Mesh's daemon puts into a pod's network.
-func (ground kindGround) plantInside(ctx SpecContext, cluster string) {
+func (ground kindGround) plantInside(ctx SpecContext, c provider.Cluster) {
 	GinkgoHelper()
-	c, err := attach(ctx, cluster)
-	Expect(err).NotTo(HaveOccurred())
 	platformOf(ctx, c) // the kinds of chaos objects come with it
+	ground.plantInNetwork(ctx, c.Name())
+	const namespace = planted + "-chaos"
+	plantNamespace(ctx, c, namespace)
 	for _, group := range []string{faults.MeshGroup, faults.AgentGroup} {
 		chaos := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
-			"action": "pod-kill", "mode": "all", "selector": map[string]any{"namespaces": []any{planted}},
+			"action": "pod-kill", "mode": "all", "selector": map[string]any{"namespaces": []any{namespace}},
 		}}}
 		chaos.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: "v1alpha1", Kind: "PodChaos"})
-		chaos.SetNamespace(planted)
+		chaos.SetNamespace(namespace)
 		chaos.SetName(planted)
 		chaos.SetLabels(map[string]string{faults.RunLabel: planted})
 		chaos.SetFinalizers([]string{faults.RecordsFinalizer})
 		Expect(clientOf(c).Create(ctx, chaos)).To(Succeed())
-		Expect(leftInCluster(ctx, ground, cluster)).To(ContainElement(And(ContainSubstring("PodChaos"), ContainSubstring(faults.RecordsFinalizer))))
+		Expect(leftInCluster(ctx, ground, c.Name())).To(ContainElement(And(ContainSubstring("PodChaos"), ContainSubstring(faults.RecordsFinalizer))))
 	}
-	ground.plantInNetwork(ctx, cluster)
 }
 
 // plantInNetwork plants in the network of some pod, and takes it away again: no
