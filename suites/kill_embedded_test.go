@@ -37,7 +37,11 @@ const sweptWithin = 10 * time.Second
 
 func (embeddedGround) victims() []victim {
 	both := []string{owned, detached}
-	return []victim{{victimCLI, both}, {victimAgent, both}, {victimSandbox, both}, {victimJanitor, both}, {victimContainerd, both}}
+	var all []victim
+	for _, name := range []string{victimCLI, victimAgent, victimSandbox, victimJanitor, victimContainerd} {
+		all = append(all, victim{name: name, modes: both})
+	}
+	return all
 }
 
 func (embeddedGround) find(_ context.Context, victim, cluster string) *prey {

@@ -54,6 +54,7 @@ func killGroundOf(sort string) killGround {
 type victim struct {
 	name  string
 	modes []string // of the cluster, in the order in which they take turns
+	early bool     // it is there only until the cluster is ready
 }
 
 // Victims on every ground.

@@ -47,8 +47,9 @@ const makerEndsWithin = 10 * time.Second
 func (kindGround) victims() []victim {
 	ownFirst, sharedFirst := []string{owned, detached}, []string{detached, owned}
 	return []victim{
-		{victimCLI, ownFirst}, {victimNode, ownFirst}, {victimMaker, []string{owned}},
-		{victimAgent, sharedFirst}, {victimController, sharedFirst}, {victimDaemon, sharedFirst}, {victimContainerd, sharedFirst},
+		{name: victimCLI, modes: ownFirst}, {name: victimNode, modes: ownFirst}, {name: victimMaker, modes: []string{owned}, early: true},
+		{name: victimAgent, modes: sharedFirst}, {name: victimController, modes: sharedFirst},
+		{name: victimDaemon, modes: sharedFirst}, {name: victimContainerd, modes: sharedFirst},
 	}
 }
 

@@ -25,7 +25,7 @@ var _ = Describe("kill test", Ordered, ContinueOnFailure, Label("kill"), func() 
 	if rounds == 0 {
 		return // not asked for: it takes half a minute a round
 	}
-	test := &killTest{ground: killGroundOf(sortOfCluster()), seed: GinkgoRandomSeed(), lives: map[string]time.Duration{}}
+	test := &killTest{ground: killGroundOf(sortOfCluster()), seed: GinkgoRandomSeed(), lives: map[string]time.Duration{}, starts: map[string]time.Duration{}}
 
 	BeforeAll(func() {
 		DeferCleanup(func(ctx SpecContext) { test.takeDown(ctx) }, NodeTimeout(time.Minute))
@@ -54,7 +54,7 @@ var _ = Describe("kill test", Ordered, ContinueOnFailure, Label("kill"), func() 
 		who := victims[n%len(victims)]
 		mode := who.modes[n/len(victims)%len(who.modes)]
 		It(fmt.Sprintf("round %d: %s, %s cluster", n+1, who.name, mode), func(ctx SpecContext) {
-			test.round(ctx, n+1, who.name, mode)
+			test.round(ctx, n+1, who, mode)
 		}, SpecTimeout(5*time.Minute*test.ground.slower()))
 	}
 })
@@ -105,6 +105,7 @@ type killTest struct {
 	ground killGround
 	seed   int64
 	lives  map[string]time.Duration // of an undisturbed run, by mode
+	starts map[string]time.Duration // of that, until its cluster was ready
 	rows   []*killRow
 	row    *killRow // of the round that goes on
 }
@@ -115,27 +116,37 @@ func (t *killTest) calibrate(ctx SpecContext, mode string) {
 	run := t.start(ctx, mode)
 	run.awaitEnd(ctx, 2*time.Minute*t.ground.slower())
 	run.judgeUndisturbed()
-	t.lives[mode] = run.lasted
+	t.learn(run, mode)
 	GinkgoWriter.Printf("an undisturbed run on a cluster of mode %s lives %.1f s\n", mode, run.lasted.Seconds())
 	Expect(t.leftOf(ctx, run)).To(BeEmpty())
 }
 
+// learn takes down how long an undisturbed run has lived.
+func (t *killTest) learn(run *killedRun, mode string) {
+	t.lives[mode], t.starts[mode] = run.lasted, run.told(" ready in ").Sub(run.began)
+}
+
 // round performs one round. A failure in it ends it, not the test.
-func (t *killTest) round(ctx SpecContext, n int, victim, mode string) {
+func (t *killTest) round(ctx SpecContext, n int, who victim, mode string) {
+	victim := who.name
 	Expect(t.lives).To(HaveKey(mode), "how long such a run lives is not known")
 	t.row = &killRow{N: n, Victim: victim, Mode: mode}
 	t.rows = append(t.rows, t.row)
 	chance := rand.New(rand.NewPCG(uint64(t.seed), uint64(n)))
 	run, killed := t.start(ctx, mode), false
 	for range 5 {
-		instant := time.Duration(chance.Float64() * float64(t.lives[mode]))
+		life := t.lives[mode]
+		if who.early {
+			life = t.starts[mode]
+		}
+		instant := time.Duration(chance.Float64() * float64(life))
 		if killed = run.killAt(ctx, victim, instant); killed {
 			break
 		}
 		// It was faster than the calibration: what was drawn is beyond its end.
 		run.awaitEnd(ctx, prolonged)
 		run.judgeUndisturbed()
-		t.lives[mode] = run.lasted
+		t.learn(run, mode)
 		run = t.start(ctx, mode)
 	}
 	Expect(killed).To(BeTrue(), "five runs ended before anybody could be killed")
