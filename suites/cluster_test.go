@@ -60,6 +60,9 @@ var _ = Describe("cluster", Ordered, Label("safety"), func() {
 
 // A cluster that is being made belongs to its maker, whatever it becomes later.
 var _ = Describe("a cluster that is being made", Label("safety"), func() {
+	if sortOfCluster() != embedded.Provider {
+		return // it looks at the processes of embedded clusters
+	}
 	It("goes with its maker when that is killed", func(ctx SpecContext) {
 		const name = "e2e-unmade"
 		maker := exec.CommandContext(ctx, binary, "cluster", "up", "--cluster", "embedded", "--name", name)
@@ -76,6 +79,9 @@ var _ = Describe("a cluster that is being made", Label("safety"), func() {
 
 // A run takes its cluster along, even when nobody is left to say goodbye.
 var _ = Describe("a run", Label("safety"), func() {
+	if sortOfCluster() != embedded.Provider {
+		return // it looks at the processes of embedded clusters
+	}
 	It("takes its own cluster along when it is killed", func(ctx SpecContext) {
 		before := hostSnapshot(ctx)
 		command := exec.CommandContext(ctx, binary, "run", filepath.Join("..", "scenarios", "canary-good-promotes.yaml"),

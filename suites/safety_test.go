@@ -103,13 +103,12 @@ func clientOf(c cluster.Cluster) client.WithWatch {
 	return made
 }
 
-// platformOf installs what runs need, if it is not there, and returns the image of
-// the agent.
-func platformOf(ctx SpecContext, c provider.Cluster) string {
+// platformOf installs what runs need, if it is not there.
+func platformOf(ctx SpecContext, c provider.Cluster) experiment.Platform {
 	GinkgoHelper()
 	installed, err := experiment.Install(ctx, c, binary)
 	Expect(err).NotTo(HaveOccurred())
-	return installed.Image
+	return installed
 }
 
 // roundTrip is how long a connection to the address takes; a second if it fails.
@@ -203,7 +202,7 @@ func candidateAddress(ctx SpecContext, c client.Client) string {
 	return ""
 }
 
-// injectDelay delays a pod of our own, and returns its address, when the API took
+// injectDelay has the agent delay a pod of our own, and returns its address, when the API took
 // the fault, and how to undo it.
 func injectDelay(ctx SpecContext, c provider.Cluster, api client.WithWatch, lasts, delay time.Duration) (address string, applied time.Time, heal safety.Undo) {
 	GinkgoHelper()
@@ -213,10 +212,10 @@ func injectDelay(ctx SpecContext, c provider.Cluster, api client.WithWatch, last
 	DeferCleanup(func(ctx SpecContext) {
 		Expect(api.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
 	}, NodeTimeout(time.Minute))
-	labels := map[string]string{"app": "victim"}
+	installed, labels := platformOf(ctx, c), map[string]string{"app": "victim"}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "victim", Namespace: namespace, Labels: labels}, Spec: corev1.PodSpec{
 		TerminationGracePeriodSeconds: new(int64),
-		Containers:                    []corev1.Container{{Name: "victim", Image: platformOf(ctx, c), Args: []string{"drill-pod", "9099"}}}}}
+		Containers:                    []corev1.Container{{Name: "victim", Image: installed.Image, Args: []string{"drill-pod", "9099"}}}}}
 	Eventually(func() error { return client.IgnoreAlreadyExists(api.Create(ctx, pod)) }).WithTimeout(10 * time.Second).Should(Succeed())
 	Eventually(func() string {
 		Expect(api.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
@@ -232,8 +231,11 @@ func injectDelay(ctx SpecContext, c provider.Cluster, api client.WithWatch, last
 	Expect(err).NotTo(HaveOccurred())
 	fault, err := faults.Parse(faults.Spec{For: history.Duration(lasts), Target: "candidate", Chaos: faults.Chaos{Kind: "NetworkChaos", Spec: spec}})
 	Expect(err).NotTo(HaveOccurred())
+	installed.Serving.Only = faults.Agent
+	by, err := installed.Serving.Of(fault)
+	Expect(err).NotTo(HaveOccurred())
 	heal, err = fault.Inject(ctx, faults.Target{
-		Client: api, Namespace: namespace, RunID: run, Selector: metav1.LabelSelector{MatchLabels: labels}, Port: 9099, Dial: c.Dial, Ledger: ledger,
+		Client: api, By: by, Namespace: namespace, RunID: run, Selector: metav1.LabelSelector{MatchLabels: labels}, Port: 9099, Dial: c.Dial, Ledger: ledger,
 		Emit: func(payload history.Payload) {
 			if _, is := payload.(history.FaultApplied); is {
 				applied = time.Now()
