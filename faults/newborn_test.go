@@ -215,7 +215,7 @@ func TestFailuresEndTheWaitWithTheirMessage(t *testing.T) {
 	record.Phase, record.InjectedCount = "Not Injected/Wait", 0
 	for n := range 4 {
 		if isHopeless(obj.GetStatus()) != (n >= patienceWithFailures) {
-			t.Errorf("after %d failures: hopeless is %v", n, !(n >= patienceWithFailures))
+			t.Errorf("after %d failures: hopeless is %v", n, n < patienceWithFailures)
 		}
 		record.Events = append(record.Events, *v1alpha1.NewRecordEvent(v1alpha1.TypeFailed, v1alpha1.Apply, "Specified qdisc kind is unknown", metav1.Now()))
 	}

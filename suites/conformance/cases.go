@@ -169,7 +169,7 @@ func delayShapes() []shape {
 			shows: RoundTrip, healedIn: atOnce,
 			healthy: []condition{answers, isPrompt},
 			hurt: []condition{
-				{RoundTrip, more, jittered.around(latency)},
+				{RoundTrip, more, middle.around(latency)},
 				{RoundTripLow, more, jittered.around(latency - 0.8*jitter)}, {RoundTripHigh, more, jittered.around(latency + 0.8*jitter)},
 			}},
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/cutover-dev/cutover/stats"
 )
 
 // story is the trial of a delay as it should be. Each row of a test spoils one thing.
@@ -139,6 +141,26 @@ func TestWantsAreReadable(t *testing.T) {
 	} {
 		if got := row.want.String(); got != row.text {
 			t.Errorf("got %q, want %q", got, row.text)
+		}
+	}
+}
+
+// The tolerances of a jitter leave out one sound trial in a thousand: the chance that
+// the order statistic which a percentile is lies beyond them.
+func TestJitterTolerances(t *testing.T) {
+	for _, row := range []struct {
+		why       string
+		q         float64
+		tolerance Tolerance
+	}{
+		{"the 90th percentile", 0.9, jittered},
+		{"the median", 0.5, middle},
+	} {
+		rank := int(math.Ceil(row.q * exchangesEach))
+		// It is too low if so many draws are below the tolerance's end.
+		least := row.q - row.tolerance.Below/(2*jitter)
+		if p := stats.BinomialTail(rank, exchangesEach, least); p > rejects {
+			t.Errorf("%s: %.2g of sound trials are too low", row.why, p)
 		}
 	}
 }
