@@ -36,8 +36,6 @@ const (
 // cgroups that are busy, and removes the images and containers of the cluster.
 const sweptWithin = 10 * time.Second
 
-func (embeddedGround) scenario() string { return "killed.yaml" }
-
 func (embeddedGround) victims() []victim {
 	both := []string{owned, detached}
 	var all []victim

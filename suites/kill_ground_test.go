@@ -17,8 +17,6 @@ import (
 // live on the machine, so everything is told by the cluster's name, or by what was
 // seen of it.
 type killGround interface {
-	// scenario is what every run runs, with faults of each driver.
-	scenario() string
 	// victims are killed in turn.
 	victims() []victim
 	// find finds somebody of a cluster; nil if he is not there.

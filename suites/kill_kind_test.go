@@ -45,8 +45,6 @@ const meshNamespace = "chaos-mesh"
 // two on a machine with nothing else to do.
 const makerEndsWithin = 10 * time.Second
 
-func (kindGround) scenario() string { return "killed-kind.yaml" }
-
 func (kindGround) victims() []victim {
 	ownFirst, sharedFirst := []string{owned, detached}, []string{detached, owned}
 	return []victim{

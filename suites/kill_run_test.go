@@ -53,7 +53,7 @@ func (t *killTest) start(ctx SpecContext, mode string) *killedRun {
 	dir := GinkgoT().TempDir()
 	r := &killedRun{ground: t.ground, record: filepath.Join(dir, "record"), scratch: filepath.Join(dir, "tmp"), over: make(chan struct{})}
 	Expect(os.Mkdir(r.scratch, 0o700)).To(Succeed())
-	arguments := []string{"run", filepath.Join("testdata", t.ground.scenario()), "--cluster", sortOfCluster(), "--seed", "1", "--out", r.record}
+	arguments := []string{"run", filepath.Join("testdata", "killed.yaml"), "--cluster", sortOfCluster(), "--seed", "1", "--out", r.record}
 	if mode == detached {
 		r.cluster = t.detachedCluster(ctx)
 		arguments = append(arguments, "--name", r.cluster)

@@ -85,7 +85,7 @@ const (
 	prolonged = 90 * time.Second
 )
 
-// Of the delay in testdata/killed.yaml and killed-kind.yaml.
+// Of the fault in testdata/killed.yaml.
 const (
 	faultLasts  = 6 * time.Second
 	faultGrace  = 2 * time.Second
