@@ -120,9 +120,9 @@ conformance: ready ## measure what each fault does to pods, by each driver; UPDA
 
 # What measures time, or starts clusters, runs again without -short: alone, one
 # package after the other, and without the race detector's slowness.
-test: components ## unit tests with the race detector, and the tests that need root or a cluster
+test: components ready ## unit tests with the race detector, and the tests that need root or a cluster; CLUSTER=kind adds those on kind
 	CGO_ENABLED=1 $(GO) test -race -short -timeout=20m $$($(GO) list ./... | grep -v '/suites$$')
-	CUTOVER_BINARY=$(CURDIR)/bin/cutover $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
+	CUTOVER_BINARY=$(CURDIR)/bin/cutover CLUSTER=$(CLUSTER) $(GO) test -count=1 -p 1 -timeout=30m ./loadgen ./cluster/... ./dependencies ./faults/... ./bench/delay
 
 bench-cluster: components ## how fast a cluster is to have, and its memory, beside kind's where its node image is present
 	$(GO) build -o bin/bench-cluster ./bench/cluster

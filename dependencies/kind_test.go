@@ -21,6 +21,9 @@ func TestPodsReachIt(t *testing.T) {
 	if binary == "" {
 		t.Skip("CUTOVER_BINARY does not name the program; `make test` does")
 	}
+	if os.Getenv("CLUSTER") != "kind" {
+		t.Skip("it takes a minute or more: `make test CLUSTER=kind` runs it")
+	}
 	if _, err := kind.Usable(t.Context()); err != nil {
 		t.Skip(err)
 	}

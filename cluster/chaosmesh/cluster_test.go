@@ -33,6 +33,8 @@ func realCluster(t *testing.T) (*kind.Cluster, Source) {
 		t.Skip("it starts a cluster")
 	case os.Geteuid() != 0:
 		t.Skip("a kind cluster needs root")
+	case os.Getenv("CLUSTER") != "kind":
+		t.Skip("it takes a minute or more: `make test CLUSTER=kind` runs it")
 	case binary == "":
 		t.Skip("CUTOVER_BINARY does not name the program; `make test` does")
 	}

@@ -1,7 +1,6 @@
 package chaosmesh
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -169,8 +168,16 @@ func TestNsexecTakesItsCommandAlong(t *testing.T) {
 
 func TestPauseWaitsToBeTold(t *testing.T) {
 	paused := exec.Command(filepath.Join(buildTools(t), "pause"), "sh", "-c", "echo told")
-	var out bytes.Buffer
-	paused.Stdout = &out
+	// A file: a buffer would be filled by a goroutine while it is looked at.
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	must(t, err)
+	defer out.Close()
+	said := func() string {
+		data, err := os.ReadFile(out.Name())
+		must(t, err)
+		return string(data)
+	}
+	paused.Stdout = out
 	must(t, paused.Start())
 	name := func() string {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", paused.Process.Pid))
@@ -179,7 +186,7 @@ func TestPauseWaitsToBeTold(t *testing.T) {
 	// By this name the daemon knows that it has to ask again.
 	eventually(t, "it is called pause", func() bool { return name() == "pause\n" })
 	time.Sleep(50 * time.Millisecond)
-	if out.Len() > 0 {
+	if said() != "" {
 		t.Error("it did not wait")
 	}
 	eventually(t, "it has become another program", func() bool {
@@ -187,8 +194,8 @@ func TestPauseWaitsToBeTold(t *testing.T) {
 		return name() != "pause\n"
 	})
 	must(t, paused.Wait())
-	if out.String() != "told\n" {
-		t.Errorf("got %q", &out)
+	if said() != "told\n" {
+		t.Errorf("got %q", said())
 	}
 }
 

@@ -32,6 +32,8 @@ func requireKind(t *testing.T) (binary string) {
 		t.Skip("starts a cluster")
 	case os.Geteuid() != 0:
 		t.Skip("needs root: its network is entered from outside")
+	case os.Getenv("CLUSTER") != "kind":
+		t.Skip("it takes a minute or more: `make test CLUSTER=kind` runs it")
 	case binary == "":
 		t.Skip("CUTOVER_BINARY is not set: `make test` builds the program that makes the cluster")
 	}
