@@ -2,8 +2,6 @@ package embedded
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -148,7 +146,7 @@ func Up(ctx context.Context, o Options) (_ *Cluster, err error) {
 // complete fills in what is left open, and refuses what cannot be.
 func (o Options) complete() (_ Options, err error) {
 	if o.Name == "" {
-		if o.Name, err = freshName(); err != nil {
+		if o.Name, err = cluster.FreshName(); err != nil {
 			return o, err
 		}
 	}
@@ -163,7 +161,7 @@ func (o Options) complete() (_ Options, err error) {
 			return o, err
 		}
 	}
-	if err := checkName(o.Name); err != nil {
+	if err := cluster.CheckName(o.Name); err != nil {
 		return o, err
 	}
 	if err := CheckNodes(o.Nodes); err != nil {
@@ -176,14 +174,6 @@ func (o Options) complete() (_ Options, err error) {
 func (c *Cluster) letGo() error {
 	_, err := io.WriteString(c.owner, farewell)
 	return errors.Join(err, c.owner.Close())
-}
-
-func freshName() (string, error) {
-	random := make([]byte, 4)
-	if _, err := rand.Read(random); err != nil {
-		return "", err
-	}
-	return "run-" + hex.EncodeToString(random), nil
 }
 
 // prepare writes all files of a new cluster.
@@ -332,7 +322,7 @@ func (c *Cluster) tails() string {
 
 // Attach connects to a running cluster by name.
 func Attach(name string) (*Cluster, error) {
-	if err := checkName(name); err != nil {
+	if err := cluster.CheckName(name); err != nil {
 		return nil, err
 	}
 	s, err := stateOf(name)
@@ -500,7 +490,7 @@ func (c *Cluster) down(ctx context.Context) error {
 
 // Down takes the named cluster down and returns when nothing is left of it.
 func Down(ctx context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := cluster.CheckName(name); err != nil {
 		return err
 	}
 	s, err := stateOf(name)

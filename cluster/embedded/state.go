@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -137,15 +136,6 @@ func (s state) write(sp spec) error {
 		return err
 	}
 	return os.Rename(aside, s.path("spec.json"))
-}
-
-var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
-
-func checkName(name string) error {
-	if !validName.MatchString(name) {
-		return fmt.Errorf("%q cannot name a cluster: use up to 40 lower-case letters, digits and hyphens, beginning and ending with a letter or digit", name)
-	}
-	return nil
 }
 
 // create makes the folder of a new cluster, which is this process's until release

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/cutover-dev/cutover/cluster"
 )
 
 func TestCheckName(t *testing.T) {
@@ -14,7 +16,7 @@ func TestCheckName(t *testing.T) {
 		name string
 		ok   bool
 	}{
-		// What freshName makes.
+		// What FreshName makes.
 		{"run-0a1b2c3d", true},
 		// One letter is a name.
 		{"a", true},
@@ -29,8 +31,8 @@ func TestCheckName(t *testing.T) {
 		{strings.Repeat("a", 41), false},
 		{"Upper", false},
 	} {
-		if err := checkName(row.name); (err == nil) != row.ok {
-			t.Errorf("checkName(%q) = %v, want ok: %v", row.name, err, row.ok)
+		if err := cluster.CheckName(row.name); (err == nil) != row.ok {
+			t.Errorf("cluster.CheckName(%q) = %v, want ok: %v", row.name, err, row.ok)
 		}
 	}
 }

@@ -2,8 +2,6 @@ package kind
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -162,7 +160,7 @@ func (o Options) complete() (_ Options, err error) {
 		return o, errors.New("a kind cluster needs root, since its network is entered from outside: run it with sudo")
 	}
 	if o.Name == "" {
-		if o.Name, err = freshName(); err != nil {
+		if o.Name, err = cluster.FreshName(); err != nil {
 			return o, err
 		}
 	}
@@ -179,15 +177,7 @@ func (o Options) complete() (_ Options, err error) {
 			return o, err
 		}
 	}
-	return o, checkName(o.Name)
-}
-
-func freshName() (string, error) {
-	random := make([]byte, 4)
-	if _, err := rand.Read(random); err != nil {
-		return "", err
-	}
-	return "run-" + hex.EncodeToString(random), nil
+	return o, cluster.CheckName(o.Name)
 }
 
 func countNodes(count int) string {
@@ -224,7 +214,7 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 
 // Attach connects to a running cluster by name.
 func Attach(ctx context.Context, name string) (*Cluster, error) {
-	if err := checkName(name); err != nil {
+	if err := cluster.CheckName(name); err != nil {
 		return nil, err
 	}
 	s, err := stateOf(name)
@@ -300,7 +290,7 @@ func (c *Cluster) down(ctx context.Context) error {
 
 // Down takes the named cluster down and returns when nothing is left of it.
 func Down(ctx context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := cluster.CheckName(name); err != nil {
 		return err
 	}
 	s, err := stateOf(name)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -81,16 +80,6 @@ func (s state) write(sp spec) error {
 		return err
 	}
 	return os.Rename(aside, s.path("spec.json"))
-}
-
-// A node's name is its host name too, which has at most 63 characters.
-var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
-
-func checkName(name string) error {
-	if !validName.MatchString(name) {
-		return fmt.Errorf("%q cannot name a cluster: use up to 40 lower-case letters, digits and hyphens, beginning and ending with a letter or digit", name)
-	}
-	return nil
 }
 
 const (
@@ -221,7 +210,7 @@ func states(root string) ([]state, error) {
 	}
 	var all []state
 	for _, entry := range entries {
-		if entry.IsDir() && (validName.MatchString(entry.Name()) || strings.HasPrefix(entry.Name(), newState)) {
+		if entry.IsDir() && (cluster.CheckName(entry.Name()) == nil || strings.HasPrefix(entry.Name(), newState)) {
 			all = append(all, state(filepath.Join(root, entry.Name())))
 		}
 	}

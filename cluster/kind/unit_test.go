@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/engine"
 	"github.com/cutover-dev/cutover/cluster/kind/nodeimage"
 	kindconfig "github.com/cutover-dev/cutover/kind-config"
@@ -218,7 +219,7 @@ func TestStateComesLocked(t *testing.T) {
 
 func TestCheckName(t *testing.T) {
 	for name, ok := range map[string]bool{"a": true, "run-0123abcd": true, strings.Repeat("x", 40): true, strings.Repeat("x", 41): false, "A": false, "-a": false, "../x": false, newState + "1": false} {
-		if err := checkName(name); (err == nil) != ok {
+		if err := cluster.CheckName(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
