@@ -6,30 +6,27 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/cutover-dev/cutover/cluster/aside"
 )
 
 // probe is something to try in network and mount namespaces of its own.
 type probe func() error
 
-// tryAside runs the probe on a thread that then ends, and its namespaces with it.
+// tryAside runs the probe in namespaces that end with it.
 func tryAside(p probe) error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: nobody else may run on this thread
+	return aside.Run(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
-			result <- fmt.Errorf("making namespaces: %w", err)
-			return
+			return fmt.Errorf("making namespaces: %w", err)
 		}
-		result <- p()
-	}()
-	return <-result
+		return p()
+	})
 }
 
 const probeLink = "probe0"

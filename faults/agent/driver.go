@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/cutover-dev/cutover/cluster/aside"
 )
 
 // Pod is a pod of this node, as far as a driver needs to know it.
@@ -61,22 +61,7 @@ func TryNetem() error { return tryNetem() }
 
 // tryNetem adds a netem to a veth in a network namespace that lives only as long
 // as the trial: the one sure way to know whether the kernel has sch_netem.
-func tryNetem() error {
-	result := make(chan error)
-	go func() {
-		// Never unlocked: the thread, and with it the namespace, dies with the goroutine.
-		runtime.LockOSThread()
-		if unix.Gettid() != os.Getpid() {
-			result <- addNetemInNewNetns()
-			return
-		}
-		// But for the main thread: it cannot end, and its network is what others
-		// take for the process's. While it is held here the trial gets another one.
-		result <- tryNetem()
-		runtime.UnlockOSThread()
-	}()
-	return <-result
-}
+func tryNetem() error { return aside.Run(addNetemInNewNetns) }
 
 func addNetemInNewNetns() error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/cutover-dev/cutover/cluster/aside"
 )
 
 // NodeIP is the address at which pods reach their node.
@@ -46,18 +47,13 @@ func NewNode() (*Node, error) {
 
 func newNetns() (Netns, error) {
 	var made Netns
-	failed := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
+	err := aside.Run(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			failed <- fmt.Errorf("make a network namespace: %w", err)
-			return
+			return fmt.Errorf("make a network namespace: %w", err)
 		}
-		var err error
 		made.ns, err = netns.Get()
-		failed <- err
-	}()
-	err := <-failed
+		return err
+	})
 	return made, err
 }
 
@@ -70,16 +66,12 @@ func (n Netns) Fd() int { return int(n.ns) }
 // Do runs fn on a thread that is in the namespace. Sockets that it makes and
 // processes that it starts belong there.
 func (n Netns) Do(fn func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
+	return aside.Run(func() error {
 		if err := netns.Set(n.ns); err != nil {
-			done <- fmt.Errorf("enter a network namespace: %w", err)
-			return
+			return fmt.Errorf("enter a network namespace: %w", err)
 		}
-		done <- fn()
-	}()
-	return <-done
+		return fn()
+	})
 }
 
 // AddPod adds the pod with address 10.9.0.number and returns when both ends of its
