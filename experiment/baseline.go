@@ -81,7 +81,11 @@ func (r *run) buildImages(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, ref := range []string{app.Image, app.Baseline.Image, app.Candidate.Image} {
+	refs := []string{app.Image, app.Baseline.Image, app.Candidate.Image}
+	if third := r.scenario.Release.Supersede; third != nil {
+		refs = append(refs, third.By.Image)
+	}
+	for _, ref := range refs {
 		if _, done := r.app.Images[ref]; done || ref == "" {
 			continue
 		}
@@ -156,6 +160,15 @@ func (l learning) AwaitReady(ctx context.Context, v history.Version) error {
 	return nil
 }
 
+// AwaitPods implements release.Versions.
+func (l learning) AwaitPods(ctx context.Context, v history.Version, n int) error {
+	if err := l.Installation.AwaitPods(ctx, v, n); err != nil {
+		return err
+	}
+	l.r.learnVersion(ctx, v)
+	return nil
+}
+
 // learnVersion asks one pod of the version. A version that does not answer, or not
 // with its name, is told by the gateway's access log instead.
 func (r *run) learnVersion(ctx context.Context, v history.Version) {
@@ -163,20 +176,46 @@ func (r *run) learnVersion(ctx context.Context, v history.Version) {
 	if source == (loadgen.VersionSource{}) {
 		return
 	}
-	address, err := r.podAddress(ctx, v)
-	if err != nil {
+	addresses, err := r.podAddresses(ctx, v)
+	if err != nil || len(addresses) == 0 {
 		return
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return r.Cluster.Dial(ctx, address) }
 	for _, request := range r.scenario.Load.Requests {
 		if request.Write {
 			continue // asking must change nothing
 		}
-		if value, err := loadgen.ProbeVersion(ctx, dial, request, source); err == nil {
+		if value, err := loadgen.ProbeVersion(ctx, r.dialTo(addresses[0]), request, source); err == nil {
 			r.versions.Learn(value, v)
 			return
 		}
 	}
+}
+
+// smokeTest asks every pod of the version for all that the load asks for and that
+// changes nothing.
+func (r *run) smokeTest(ctx context.Context, v history.Version) error {
+	addresses, err := r.podAddresses(ctx, v)
+	if err != nil {
+		return err
+	}
+	if len(addresses) == 0 {
+		return fmt.Errorf("the %s has no pod with an address", v)
+	}
+	for _, address := range addresses {
+		for _, request := range r.scenario.Load.Requests {
+			if request.Write {
+				continue
+			}
+			if err := loadgen.Probe(ctx, r.dialTo(address), request); err != nil {
+				return fmt.Errorf("pod at %s: %w", address, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) dialTo(address string) loadgen.Dialer {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return r.Cluster.Dial(ctx, address) }
 }
 
 // versionSource is where the app's answers tell their version.
@@ -184,22 +223,23 @@ func (r *run) versionSource() loadgen.VersionSource {
 	return loadgen.VersionSource(r.scenario.App.Version)
 }
 
-// podAddress is ip:port of one ready pod of the version.
-func (r *run) podAddress(ctx context.Context, v history.Version) (string, error) {
+// podAddresses are ip:port of the version's ready pods.
+func (r *run) podAddresses(ctx context.Context, v history.Version) ([]string, error) {
 	hash, known := r.pods.Hash(v)
 	if !known {
-		return "", fmt.Errorf("the %s is not deployed", v)
+		return nil, fmt.Errorf("the %s is not deployed", v)
 	}
 	var pods corev1.PodList
-	if err := r.client.List(ctx, &pods, client.InNamespace(r.namespace), client.MatchingLabels{"pod-template-hash": hash}); err != nil {
-		return "", err
+	if err := r.client.List(ctx, &pods, client.InNamespace(r.namespace), client.MatchingLabels{r.scenario.App.HashLabel(): hash}); err != nil {
+		return nil, err
 	}
+	var addresses []string
 	for _, pod := range pods.Items {
-		if pod.Status.PodIP != "" && pod.DeletionTimestamp == nil {
-			return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.scenario.App.Ports["http"])), nil
+		if pod.Status.PodIP != "" && pod.DeletionTimestamp == nil && release.IsReady(&pod) {
+			addresses = append(addresses, net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.scenario.App.Ports["http"])))
 		}
 	}
-	return "", fmt.Errorf("the %s has no pod with an address", v)
+	return addresses, nil
 }
 
 // watchClusterEvents records the Kubernetes events of the run's namespace.

@@ -216,7 +216,7 @@ func (r *run) target(p *pinned) (faults.Target, error) {
 		return faults.Target{}, fmt.Errorf("the %s is not deployed at this point, so there is nothing to inject into: pin the fault to a later step", p.spec.Target)
 	}
 	target, err := r.targetOf(p, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-		{Key: "pod-template-hash", Operator: metav1.LabelSelectorOpIn, Values: hashes},
+		{Key: r.scenario.App.HashLabel(), Operator: metav1.LabelSelectorOpIn, Values: hashes},
 	}}, r.scenario.App.Ports["http"])
 	if err != nil {
 		return faults.Target{}, err

@@ -59,7 +59,7 @@ type run struct {
 	pods      *release.Pods
 	versions  *loadgen.Versions
 	app       *release.Installation
-	router    *release.GatewayAPI
+	router    release.Router
 	strategy  release.Release
 	tracker   *tracker
 	faults    *injections
@@ -140,9 +140,13 @@ func NewSeed() (int64, error) {
 func (r *run) assemble() (err error) {
 	sc := r.scenario
 	r.pods = release.NewPods(r.clock, r.record)
-	r.app = &release.Installation{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Pods: r.pods}
-	r.router = &release.GatewayAPI{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Gateway: gateway.Gateway(), Live: r.record, Sink: r.record}
-	if r.strategy, err = release.New(sc.Release, release.Deps{Versions: learning{r.app, r}, Router: r.router}); err != nil {
+	layout := sc.Release.Layout()
+	r.app = &release.Installation{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Spec: sc.Release, Layout: layout, Pods: r.pods}
+	route := &release.GatewayAPI{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Entry: layout.Entry, Gateway: gateway.Gateway(), Live: r.record, Sink: r.record}
+	versions := learning{r.app, r}
+	r.router = release.NewRouter(r.app, route, versions)
+	deps := release.Deps{Versions: versions, Router: r.router, Smoke: r.smokeTest, Live: r.record}
+	if r.strategy, err = release.New(sc.Release, sc.App, deps); err != nil {
 		return err
 	}
 	if r.faults, err = newInjections(r); err != nil {
@@ -150,6 +154,9 @@ func (r *run) assemble() (err error) {
 	}
 	r.tracker = &tracker{live: r.record, sink: r.record, faults: r.faults,
 		hold: sc.Release.Hold.D(), watch: sc.Release.Watch.D(), patience: min(time.Minute, sc.Release.Deadline.D()/2)}
+	if third := sc.Release.Supersede; third != nil {
+		r.tracker.supersede = &supersede{step: third.Step, deploy: r.app.Supersede}
+	}
 	if sc.Gate != nil {
 		gate, err := gates.NewThreshold(*sc.Gate)
 		if err != nil {
@@ -163,7 +170,7 @@ func (r *run) assemble() (err error) {
 // plan is the first event of the record.
 func (r *run) plan(ctx context.Context) (history.Plan, error) {
 	sc := r.scenario
-	steps, err := release.StepNames(sc.Release)
+	steps, err := release.StepNames(sc.Release, sc.App)
 	if err != nil {
 		return history.Plan{}, err
 	}

@@ -62,6 +62,37 @@ func (p *policy) watch(ctx context.Context, step string, began history.Micros, h
 	}
 }
 
+// guard asks the gate while a step is performed, and stops performing it if the release
+// must go back. A reading without data says nothing here: the candidate may not be
+// there yet.
+func (p *policy) guard(ctx context.Context, step string, began history.Micros, do func(context.Context) error) (release.Decision, error) {
+	if p == nil {
+		return release.Proceed, do(ctx)
+	}
+	performing, stop := context.WithCancel(ctx)
+	defer stop()
+	performed := make(chan error, 1)
+	go func() { performed <- do(performing) }()
+	ticker := time.NewTicker(p.spec.Every.D())
+	defer ticker.Stop()
+	state := watching{policy: p, step: step, from: began, first: history.Never}
+	for {
+		select {
+		case err := <-performed:
+			return release.Proceed, err
+		case <-ticker.C:
+		}
+		reading, rollback := state.read(ctx)
+		if !rollback || reading.Status == gates.NoData {
+			continue
+		}
+		stop()
+		<-performed // whatever it says: it was stopped
+		p.decide(step, release.Rollback, reading.Because, state.first)
+		return release.Rollback, nil
+	}
+}
+
 // watching is the state of one step's watch.
 type watching struct {
 	*policy

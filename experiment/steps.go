@@ -19,9 +19,17 @@ type tracker struct {
 	policy *policy // nil without a gate
 	hold   time.Duration
 	watch  time.Duration // hold of the last step
-	// patience bounds a step that is not gated: a candidate that never becomes
-	// ready must not eat the whole deadline.
-	patience time.Duration
+	// patience bounds a step that the gate has no part in: a candidate that never
+	// becomes ready must not eat the whole deadline.
+	patience  time.Duration
+	supersede *supersede // nil without a third version
+}
+
+// supersede is a third version and the step at which it arrives, once.
+type supersede struct {
+	step    string
+	deploy  func(context.Context) error
+	arrived bool
 }
 
 var _ release.Stepper = (*tracker)(nil)
@@ -39,13 +47,21 @@ func (t *tracker) Step(ctx context.Context, step release.Step, do func(context.C
 	t.faults.before(ctx, step.Name)
 	began := t.tell(history.StepBegan{Name: step.Name})
 	t.faults.begin(ctx, step.Name)
-	if err := t.perform(ctx, step, do); err != nil {
-		t.tell(history.StepEnded{Name: step.Name, Err: err.Error()})
+	decision, err := t.perform(ctx, step, began, do)
+	if err != nil || decision == release.Rollback {
+		ended := history.StepEnded{Name: step.Name}
+		if err != nil {
+			ended.Err = err.Error()
+		}
+		t.tell(ended)
 		return release.Rollback, err
 	}
 	t.tell(history.StepLive{Name: step.Name, Weight: step.Weight})
 	t.faults.live(ctx, step.Name)
-	decision, err := release.Proceed, error(nil)
+	if s := t.supersede; s != nil && s.step == step.Name && !s.arrived {
+		s.arrived = true
+		t.arrive(ctx, s)
+	}
 	if step.Gated {
 		hold := t.hold
 		if step.Name == stepPromote {
@@ -57,17 +73,32 @@ func (t *tracker) Step(ctx context.Context, step release.Step, do func(context.C
 	return decision, err
 }
 
-func (t *tracker) perform(ctx context.Context, step release.Step, do func(context.Context) error) error {
-	if step.Gated {
-		return do(ctx)
+// perform takes the step. What the gate says meanwhile counts if the step is guarded.
+func (t *tracker) perform(ctx context.Context, step release.Step, began history.Micros, do func(context.Context) error) (release.Decision, error) {
+	decision, err := release.Proceed, error(nil)
+	switch {
+	case step.Guarded:
+		decision, err = t.policy.guard(ctx, step.Name, began, do)
+	case step.Gated:
+		err = do(ctx)
+	default:
+		bounded, cancel := context.WithTimeout(ctx, t.patience)
+		defer cancel()
+		err = do(bounded)
 	}
-	bounded, cancel := context.WithTimeout(ctx, t.patience)
-	defer cancel()
-	err := do(bounded)
 	if errors.Is(err, release.ErrCandidateNotReady) && ctx.Err() == nil {
 		t.tell(history.Decision{Step: step.Name, Action: stepRollback, Because: err.Error(), First: history.Never})
 	}
-	return err
+	return decision, err
+}
+
+// arrive has somebody deploy the third version. The strategy must notice by itself.
+func (t *tracker) arrive(ctx context.Context, s *supersede) {
+	arrived := history.Superseded{Step: s.step}
+	if err := s.deploy(ctx); err != nil {
+		arrived.Err = err.Error()
+	}
+	t.tell(arrived)
 }
 
 func (t *tracker) tell(payload history.Payload) history.Micros {

@@ -123,6 +123,12 @@ type StepEnded struct {
 	Err  string `json:"err,omitempty"`
 }
 
+// Superseded is the instant a third version took the candidate's place.
+type Superseded struct {
+	Step string `json:"step"` // that was live
+	Err  string `json:"err,omitempty"`
+}
+
 // FaultApplied is the instant the API took a fault.
 type FaultApplied struct {
 	Fault  int    `json:"fault"`            // index into Plan.Faults
@@ -255,6 +261,7 @@ func (ReleaseBegan) EventType() string  { return "release-began" }
 func (StepBegan) EventType() string     { return "step-began" }
 func (StepLive) EventType() string      { return "step-live" }
 func (StepEnded) EventType() string     { return "step-ended" }
+func (Superseded) EventType() string    { return "superseded" }
 func (FaultApplied) EventType() string  { return "fault-applied" }
 func (FaultInjected) EventType() string { return "fault-injected" }
 func (FaultProven) EventType() string   { return "fault-proven" }

@@ -148,17 +148,9 @@ func ProbeVersion(ctx context.Context, dial Dialer, request RequestSpec, source 
 	if source == (VersionSource{}) {
 		return "", errors.New("probe: no header or json path is set that would tell the version")
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	target := request.target("probe")
-	sent, err := target.Request()
+	a, status, err := probe(ctx, dial, request)
 	if err != nil {
-		return "", fmt.Errorf("probe: %w", err)
-	}
-	c := &client{transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}}
-	a, status, err := c.exchange(sent.WithContext(ctx))
-	if err != nil {
-		return "", fmt.Errorf("probe %s: %w", request.Name(), err)
+		return "", err
 	}
 	value := source.value(a)
 	if value == "" {
@@ -166,6 +158,35 @@ func ProbeVersion(ctx context.Context, dial Dialer, request RequestSpec, source 
 			request.Name(), status, source)
 	}
 	return value, nil
+}
+
+// Probe sends one request over a connection of its own. The error says that the
+// answer is not what the load would expect.
+func Probe(ctx context.Context, dial Dialer, request RequestSpec) error {
+	a, status, err := probe(ctx, dial, request)
+	if err != nil {
+		return err
+	}
+	if !request.Expect.met(status) {
+		return fmt.Errorf("%s was answered with status %d: %s", request.Name(), status, strings.ToValidUTF8(string(a.body[:min(len(a.body), sampleBody)]), "\ufffd"))
+	}
+	return nil
+}
+
+func probe(ctx context.Context, dial Dialer, request RequestSpec) (answer, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	target := request.target("probe")
+	sent, err := target.Request()
+	if err != nil {
+		return answer{}, 0, fmt.Errorf("probe: %w", err)
+	}
+	c := &client{transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}}
+	a, status, err := c.exchange(sent.WithContext(ctx))
+	if err != nil {
+		return answer{}, 0, fmt.Errorf("probe %s: %w", request.Name(), err)
+	}
+	return a, status, nil
 }
 
 // String names the place: "header X-Version".

@@ -2,11 +2,13 @@ package release
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"sync/atomic"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/history"
@@ -19,19 +21,23 @@ type Installation struct {
 	Namespace string
 	Run       string // the run's id
 	App       App
+	Spec      Spec
+	Layout    Layout // [Spec.Layout]
 	// Images gives, for each image as the scenario names it, the reference that
 	// the cluster's nodes can run.
 	Images map[string]string
 	// Pods learns the template hash of each version that is deployed.
 	Pods *Pods
+
+	third atomic.Bool // the third version has arrived
 }
 
-// Deploy brings up a version and returns once its template hash is known; its
-// pods are then still starting. The Services of both versions come with either,
-// so that a route to a version not deployed yet leads to no endpoint rather than
-// to a name that does not exist.
+// Deploy asks for a version and returns once its template hash is known; its pods are
+// then still starting. In place it is the workload's template that changes. The
+// Services of both versions come with either, so that a route to a version not
+// deployed yet leads to no endpoint rather than to a name that does not exist.
 func (i *Installation) Deploy(ctx context.Context, v history.Version) error {
-	deployment, err := i.deployment(v)
+	workload, err := i.manifest(v)
 	if err != nil {
 		return err
 	}
@@ -40,91 +46,84 @@ func (i *Installation) Deploy(ctx context.Context, v history.Version) error {
 			return err
 		}
 	}
-	if err := apply(ctx, i.Client, deployment); err != nil {
+	if err := apply(ctx, i.Client, workload); err != nil {
 		return err
 	}
-	return i.learn(ctx, v)
+	if err := i.learn(ctx, v); err != nil {
+		return err
+	}
+	return i.unstick(ctx, v)
 }
 
-// learn waits for the ReplicaSet that carries the Deployment's current template.
+// learn waits for the revision that carries the workload's current template.
 func (i *Installation) learn(ctx context.Context, v history.Version) error {
 	err := await(ctx, func(ctx context.Context) (string, error) {
-		deployment, err := i.get(ctx, v)
+		state, err := i.look(ctx, v)
 		if err != nil {
 			return "", err
 		}
-		if deployment.Status.ObservedGeneration < deployment.Generation {
-			return "its newest form was not observed by the Deployment controller", nil
+		if !state.observed {
+			return "its newest form was not observed by its controller", nil
 		}
-		hash, err := i.templateHash(ctx, deployment)
+		hash, err := state.hash(ctx)
 		if err != nil || hash == "" {
-			return "it has no ReplicaSet", err
+			return "it has no revision", err
 		}
-		i.Pods.Learn(hash, v)
+		if !i.Pods.Learn(hash, v) {
+			return "its revision is still that of the other version", nil // recreated: nothing new before all the old is gone
+		}
 		return "", nil
 	})
 	if err != nil {
-		return fmt.Errorf("cannot tell the pods of Deployment %s from others: %w: is the controller manager running?", i.App.Workload(v), err)
+		return fmt.Errorf("cannot tell the pods of %s from others: %w: is the controller manager running?", i.named(v), err)
 	}
 	return nil
 }
 
-// revision ties a Deployment to the ReplicaSet of its current template.
-const revision = "deployment.kubernetes.io/revision"
-
-func (i *Installation) templateHash(ctx context.Context, deployment *appsv1.Deployment) (string, error) {
-	var sets appsv1.ReplicaSetList
-	selector := client.MatchingLabels{DeploymentLabel: deployment.Name}
-	if err := i.Client.List(ctx, &sets, client.InNamespace(i.Namespace), selector); err != nil {
-		return "", err
+// Supersede deploys the third version in place of the candidate.
+func (i *Installation) Supersede(ctx context.Context) error {
+	i.third.Store(true)
+	workload, err := i.manifest(history.Candidate)
+	if err != nil {
+		return err
 	}
-	for _, set := range sets.Items {
-		if metav1.IsControlledBy(&set, deployment) && set.Annotations[revision] == deployment.Annotations[revision] {
-			return set.Labels[appsv1.DefaultDeploymentUniqueLabelKey], nil
-		}
+	// Whoever does so knows of no shares and partitions: they stay as they are.
+	template := map[string]any{"spec": map[string]any{"template": templateOf(workload)}}
+	patch, err := json.Marshal(template)
+	if err != nil {
+		return err
 	}
-	return "", nil
+	err = await(ctx, func(ctx context.Context) (string, error) {
+		return "", i.Client.Patch(ctx, i.empty(history.Candidate), client.RawPatch(types.StrategicMergePatchType, patch), fieldOwner)
+	})
+	if err != nil {
+		return fmt.Errorf("the third version cannot be deployed: %w", err)
+	}
+	return i.learn(ctx, history.Candidate)
 }
+
+// Arrivals is 1 once the third version has taken the candidate's place, and 0 before.
+func (i *Installation) Arrivals() int {
+	if i.third.Load() {
+		return 1
+	}
+	return 0
+}
+
+// Replicas is how many pods a version has when it serves alone.
+func (i *Installation) Replicas(v history.Version) int { return int(i.App.replicas(v)) }
 
 // Retire scales a version to nothing and waits until its pods are gone, drained.
 // A version that was never deployed is retired already.
 func (i *Installation) Retire(ctx context.Context, v history.Version) error {
 	err := await(ctx, func(ctx context.Context) (string, error) {
-		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: i.App.Workload(v)}}
-		none := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":0}}`))
-		return "", client.IgnoreNotFound(i.Client.Patch(ctx, deployment, none, fieldOwner))
+		return "", client.IgnoreNotFound(i.scale(ctx, v, 0))
 	})
 	if err == nil {
 		err = i.awaitGone(ctx, v)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot retire the %s: %w", v, err)
-	}
-	return nil
-}
-
-// Delete removes both versions and their Services, and waits until the pods are
-// gone.
-func (i *Installation) Delete(ctx context.Context) error {
-	var objects []client.Object
-	for _, v := range []history.Version{history.Baseline, history.Candidate} {
-		objects = append(objects, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: i.App.Workload(v)}})
-	}
-	for _, service := range i.services() {
-		objects = append(objects, service)
-	}
-	for _, object := range objects {
-		err := await(ctx, func(ctx context.Context) (string, error) {
-			return "", client.IgnoreNotFound(i.Client.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground)))
-		})
-		if err != nil {
-			return fmt.Errorf("cannot delete %s/%s: %w", i.Namespace, object.GetName(), err)
-		}
-	}
-	for _, v := range []history.Version{history.Baseline, history.Candidate} {
-		if err := i.awaitGone(ctx, v); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -139,15 +138,12 @@ func (i *Installation) awaitGone(ctx context.Context, v history.Version) error {
 	})
 }
 
-func (i *Installation) get(ctx context.Context, v history.Version) (*appsv1.Deployment, error) {
-	deployment := &appsv1.Deployment{}
-	key := client.ObjectKey{Namespace: i.Namespace, Name: i.App.Workload(v)}
-	return deployment, i.Client.Get(ctx, key, deployment)
-}
-
+// pods lists the pods of a version.
 func (i *Installation) pods(ctx context.Context, v history.Version) ([]corev1.Pod, error) {
 	var pods corev1.PodList
-	selector := client.MatchingLabels{DeploymentLabel: i.App.Workload(v)}
-	err := i.Client.List(ctx, &pods, client.InNamespace(i.Namespace), selector)
-	return pods.Items, err
+	selector := client.MatchingLabels(i.only(v))
+	if err := i.Client.List(ctx, &pods, client.InNamespace(i.Namespace), selector); err != nil || !i.Layout.InPlace {
+		return pods.Items, err
+	}
+	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return i.Pods.versionOf(&pod) != v }), nil
 }

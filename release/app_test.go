@@ -41,8 +41,8 @@ func TestDeploy(t *testing.T) {
 			t.Errorf("Service %s selects %v", service, found.Spec.Selector)
 		}
 	}
-	deployment, err := i.get(t.Context(), history.Candidate)
-	if err != nil {
+	deployment := &appsv1.Deployment{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(i.empty(history.Candidate)), deployment); err != nil {
 		t.Fatal(err)
 	}
 	if *deployment.Spec.Replicas != 3 || deployment.Spec.Template.Labels[DeploymentLabel] != "shop-candidate" {
@@ -54,14 +54,14 @@ func TestDeploy(t *testing.T) {
 func TestDeployWithoutController(t *testing.T) {
 	i := installation(builder(t).Build(), &sink{})
 	err := i.Deploy(within(t, 300*time.Millisecond), history.Baseline)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "it has no ReplicaSet") {
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "it has no revision") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestContainer(t *testing.T) {
 	i := installation(nil, &sink{})
-	container := i.container(history.Candidate, "image")
+	container := i.App.container(history.Candidate, "image")
 	if got := container.Env; len(got) != 2 || got[0].Name != "CURRENCY" || got[1].Value != "v2" {
 		t.Errorf("env is not merged and sorted: %v", got)
 	}
@@ -73,10 +73,10 @@ func TestContainer(t *testing.T) {
 	}
 	i.App.Command, i.App.Candidate.Command = []string{"/shop"}, []string{"/shop", "--new"}
 	i.App.Writable = []string{"/tmp", "/var/cache"}
-	if got := i.container(history.Candidate, "image"); len(got.Command) != 2 || len(got.VolumeMounts) != 2 || got.VolumeMounts[1].MountPath != "/var/cache" {
+	if got := i.App.container(history.Candidate, "image"); len(got.Command) != 2 || len(got.VolumeMounts) != 2 || got.VolumeMounts[1].MountPath != "/var/cache" {
 		t.Errorf("the candidate's own command and two writable folders: %+v", got)
 	}
-	if got := i.container(history.Baseline, "image"); len(got.Command) != 1 {
+	if got := i.App.container(history.Baseline, "image"); len(got.Command) != 1 {
 		t.Errorf("the baseline runs %v, want the app's command", got.Command)
 	}
 	for n, volume := range i.App.volumes() {
@@ -85,7 +85,7 @@ func TestContainer(t *testing.T) {
 		}
 	}
 	i.App.Drain, i.App.Readiness.Path, i.App.Command, i.App.Writable = 0, "", nil, nil
-	container = i.container(history.Baseline, "image")
+	container = i.App.container(history.Baseline, "image")
 	if container.Lifecycle != nil || container.ReadinessProbe.TCPSocket == nil || container.Args != nil || container.Command != nil || container.VolumeMounts != nil {
 		t.Errorf("want no drain, a TCP probe, no command, no args and no volumes: %+v", container)
 	}
@@ -203,25 +203,8 @@ func TestRetire(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if deployment, err := i.get(t.Context(), history.Baseline); err != nil || *deployment.Spec.Replicas != 0 {
-		t.Errorf("not scaled down: %+v %v", deployment.Spec, err)
-	}
-}
-
-func TestDelete(t *testing.T) {
-	c := builder(t).WithObjects(replicaSet("shop", "aaa")).Build()
-	i := installation(c, &sink{})
-	if err := i.Deploy(t.Context(), history.Baseline); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := i.Delete(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var services corev1.ServiceList
-	if err := c.List(t.Context(), &services); err != nil || len(services.Items) != 0 {
-		t.Errorf("%d services are left, %v", len(services.Items), err)
+	if state, err := i.look(t.Context(), history.Baseline); err != nil || state.want != 0 {
+		t.Errorf("not scaled down: %+v %v", state, err)
 	}
 }
 

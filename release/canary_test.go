@@ -19,6 +19,9 @@ type journal struct {
 	fails     []string
 	rollbacks []string
 	last      Generation
+
+	third    string // the step at which a third version arrives
+	arrivals int
 }
 
 var errPlayed = errors.New("played")
@@ -36,9 +39,24 @@ func (j *journal) Deploy(_ context.Context, v history.Version) error { return j.
 func (j *journal) AwaitReady(_ context.Context, v history.Version) error {
 	return j.note("ready %s", v)
 }
+func (j *journal) AwaitPods(_ context.Context, v history.Version, n int) error {
+	return j.note("%d-ready %s", n, v)
+}
+
+// Arrivals: a third version comes at the step that is named so.
+func (j *journal) Arrivals() int { return j.arrivals }
+
+func (j *journal) Replicas(history.Version) int { return 3 }
+func (j *journal) Partition(_ context.Context, ordinal int) error {
+	return j.note("partition %d", ordinal)
+}
+func (j *journal) smoke(_ context.Context, v history.Version) error  { return j.note("smoke %s", v) }
 func (j *journal) Retire(_ context.Context, v history.Version) error { return j.note("retire %s", v) }
 func (j *journal) Shift(_ context.Context, split Split) (Generation, error) {
 	j.last++
+	if m := split.Match; m != nil {
+		return j.last, j.note("shift %d for %s=%s", split.Candidate, m.Header, m.Value)
+	}
 	return j.last, j.note("shift %d", split.Candidate)
 }
 func (j *journal) Serving(_ context.Context, g Generation) error { return j.note("serving %d", g) }
@@ -49,6 +67,9 @@ func (j *journal) Step(ctx context.Context, step Step, do func(context.Context) 
 		return "", err
 	}
 	j.entries = append(j.entries, "]")
+	if step.Name == j.third {
+		j.arrivals = 1
+	}
 	if slices.Contains(j.rollbacks, step.Name) {
 		return Rollback, nil
 	}
@@ -57,7 +78,12 @@ func (j *journal) Step(ctx context.Context, step Step, do func(context.Context) 
 
 func canaryOf(t *testing.T, j *journal) Release {
 	t.Helper()
-	release, err := New(Spec{Strategy: "canary", Steps: []int{25, 100}}, Deps{Versions: j, Router: j})
+	return releaseOf(t, j, Spec{Strategy: "canary", Steps: []int{25, 100}}, shop())
+}
+
+func releaseOf(t *testing.T, j *journal, spec Spec, app App) Release {
+	t.Helper()
+	release, err := New(spec, app, Deps{Versions: j, Router: j, Smoke: j.smoke, Live: answering{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,32 +184,69 @@ func TestStepNames(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		spec Spec
+		app  App
 		want string // names, or words of the error
 		ok   bool
 	}{
 		// the usual one
-		{"canary", Spec{Strategy: "canary", Steps: []int{5, 50, 100}}, "deploy-candidate weight-5 weight-50 weight-100 promote rollback", true},
+		{"canary", Spec{Strategy: "canary", Steps: []int{5, 50, 100}}, App{}, "deploy-candidate weight-5 weight-50 weight-100 promote rollback", true},
 		// all at once is a canary too
-		{"one step", Spec{Strategy: "canary", Steps: []int{100}}, "deploy-candidate weight-100 promote rollback", true},
+		{"one step", Spec{Strategy: "canary", Steps: []int{100}}, App{}, "deploy-candidate weight-100 promote rollback", true},
 		// it would never end
-		{"no 100", Spec{Strategy: "canary", Steps: []int{5, 50}}, "the last step is 50", false},
+		{"no 100", Spec{Strategy: "canary", Steps: []int{5, 50}}, App{}, "the last step is 50", false},
 		// falling back is the gate's business
-		{"falling", Spec{Strategy: "canary", Steps: []int{50, 25, 100}}, "step 25 does not follow 50", false},
+		{"falling", Spec{Strategy: "canary", Steps: []int{50, 25, 100}}, App{}, "step 25 does not follow 50", false},
 		// two steps of one name could not be told apart
-		{"twice", Spec{Strategy: "canary", Steps: []int{50, 50, 100}}, "step 50 does not follow 50", false},
+		{"twice", Spec{Strategy: "canary", Steps: []int{50, 50, 100}}, App{}, "step 50 does not follow 50", false},
 		// more than all
-		{"too much", Spec{Strategy: "canary", Steps: []int{50, 150}}, "step 150", false},
+		{"too much", Spec{Strategy: "canary", Steps: []int{50, 150}}, App{}, "step 150", false},
 		// zero is where it starts
-		{"zero", Spec{Strategy: "canary", Steps: []int{0, 100}}, "step 0 does not follow 0", false},
+		{"zero", Spec{Strategy: "canary", Steps: []int{0, 100}}, App{}, "step 0 does not follow 0", false},
 		// nothing said
-		{"no steps", Spec{Strategy: "canary"}, "steps are missing", false},
+		{"no steps", Spec{Strategy: "canary"}, App{}, "steps are missing", false},
 		// the format knows it, the program does not
-		{"unbuilt", Spec{Strategy: "blue-green"}, "not supported yet; supported: canary", false},
+		{"unbuilt", Spec{Strategy: "shadow"}, App{}, "not supported yet; supported: a-b, blue-green, canary", false},
 		// a slip of the pen
-		{"unknown", Spec{Strategy: "cannary"}, `unknown strategy "cannary"; known: canary`, false},
+		{"unknown", Spec{Strategy: "cannary"}, App{}, `unknown strategy "cannary"; known: a-b, blue-green, canary`, false},
+		// a third of three pods is one pod
+		{"by replicas", Spec{Strategy: "canary", Router: "replicas", Steps: []int{30, 60, 100}}, App{Replicas: 3}, "weight-30 weight-60 weight-100", true},
+		// two steps that would be the same pod
+		{"too few pods", Spec{Strategy: "canary", Router: "replicas", Steps: []int{5, 25, 100}}, App{Replicas: 3}, "of 3 pods the steps up to 25% have 1", false},
+		// the selector of a Service has no shares
+		{"no such router", Spec{Strategy: "canary", Router: "service", Steps: []int{100}}, App{}, `release.router: strategy canary has no router "service"; it has: gateway, replicas`, false},
+		// a key of another strategy
+		{"foreign keys", Spec{Strategy: "canary", Steps: []int{100}, Partitions: []int{0}, Match: &Match{}}, App{}, "release.match: strategy canary has no use for it", false},
+		// its pods have names and data
+		{"a StatefulSet", Spec{Strategy: "canary", Steps: []int{100}}, App{Kind: "StatefulSet"}, "cannot release a StatefulSet; strategies that can: rolling", false},
+		// switched at once
+		{"blue-green", Spec{Strategy: "blue-green"}, App{}, "deploy-candidate smoke-test switch promote drain retire rollback", true},
+		// by shares is what a canary does
+		{"blue-green steps", Spec{Strategy: "blue-green", Steps: []int{50, 100}}, App{}, "release.steps: strategy blue-green has no use for it", false},
+		// the beta group first
+		{"a-b", Spec{Strategy: "a-b", Match: &Match{Cookie: "group", Value: "beta"}}, App{}, "deploy-candidate split everyone promote rollback", true},
+		// nobody would get it
+		{"a-b of nobody", Spec{Strategy: "a-b"}, App{}, "release.match: strategy a-b: missing", false},
+		// which of the two?
+		{"a-b of both", Spec{Strategy: "a-b", Match: &Match{Cookie: "c", Header: "h", Value: "v"}}, App{}, "write a header or a cookie", false},
+		// its controller sets the pace
+		{"rolling", Spec{Strategy: "rolling"}, App{Replicas: 3}, "update halfway updated promote rollback", true},
+		// it would stand still for ever
+		{"rolling nowhere", Spec{Strategy: "rolling", MaxSurge: amount("0"), MaxUnavailable: amount("0%")}, App{Replicas: 3}, "no pod could ever be replaced", false},
+		// from the highest ordinal down
+		{"partitions", Spec{Strategy: "rolling", Partitions: []int{2, 0}}, App{Kind: "StatefulSet", Replicas: 3}, "partition-2 partition-0 promote rollback", true},
+		// it would never end
+		{"partitions up to 1", Spec{Strategy: "rolling", Partitions: []int{2, 1}}, App{Kind: "StatefulSet", Replicas: 3}, "the last one is 1: it must be 0", false},
+		// there is no pod 3 of three
+		{"partition too high", Spec{Strategy: "rolling", Partitions: []int{3, 0}}, App{Kind: "StatefulSet", Replicas: 3}, "3 does not follow 3", false},
+		// by which?
+		{"no partitions", Spec{Strategy: "rolling"}, App{Kind: "StatefulSet", Replicas: 3}, "release.partitions: missing", false},
+		// of a Deployment
+		{"partitions of a Deployment", Spec{Strategy: "rolling", Partitions: []int{0}}, App{Replicas: 3}, "only a StatefulSet has partitions", false},
+		// nobody is served meanwhile
+		{"recreate", Spec{Strategy: "recreate"}, App{}, "recreate promote rollback", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			names, err := StepNames(test.spec)
+			names, err := StepNames(test.spec, test.app)
 			if (err == nil) != test.ok {
 				t.Fatalf("got %v, %v", names, err)
 			}
@@ -201,7 +264,8 @@ func TestStepNames(t *testing.T) {
 func TestCanarySteps(t *testing.T) {
 	steps, complete := canaryOf(t, &journal{}).Steps()
 	want := []Step{
-		{"deploy-candidate", NoWeight, false}, {"weight-25", 25, true}, {"weight-100", 100, true}, {"promote", 100, true}, {"rollback", 0, false},
+		{Name: "deploy-candidate", Weight: NoWeight}, {Name: "weight-25", Weight: 25, Gated: true}, {Name: "weight-100", Weight: 100, Gated: true},
+		{Name: "promote", Weight: 100, Gated: true}, {Name: "rollback", Weight: 0},
 	}
 	if !complete || !slices.Equal(steps, want) {
 		t.Errorf("got %v", steps)
@@ -215,4 +279,25 @@ func TestRegisterTwice(t *testing.T) {
 		}
 	}()
 	register("canary", strategy{})
+}
+
+func amount(text string) *Amount {
+	a := &Amount{}
+	if err := a.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func TestAmount(t *testing.T) {
+	for text, ok := range map[string]bool{"0": true, "3": true, "25%": true, "100%": true, "101%": false, "-1": false, "": false, "%": false, "1.5": false, "3 %": false} {
+		a := &Amount{}
+		err := a.UnmarshalText([]byte(text))
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+		if got, _ := a.MarshalText(); ok && string(got) != text {
+			t.Errorf("%q is written as %q", text, got)
+		}
+	}
 }

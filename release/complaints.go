@@ -19,9 +19,9 @@ import (
 func (i *Installation) complaints(ctx context.Context, v history.Version) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
 	defer cancel()
-	names := map[string]bool{i.App.Workload(v): true}
+	names := map[string]bool{i.workload(v): true}
 	if hash, known := i.Pods.Hash(v); known {
-		names[i.App.Workload(v)+"-"+hash] = true // its ReplicaSet
+		names[i.workload(v)+"-"+hash] = true // its ReplicaSet
 	}
 	pods, err := i.pods(ctx, v)
 	if err != nil {

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,13 +26,15 @@ func Hostname(service, namespace string) string {
 	return service + "." + namespace + ".cutover.test"
 }
 
-// GatewayAPI is a Router over the weights of an HTTPRoute. The route lives in the
-// run's namespace and goes with it.
+// GatewayAPI is a Router over the weights and the matches of an HTTPRoute. The route
+// lives in the run's namespace and goes with it. Where it leads to the app's own
+// Service it is only how users come in.
 type GatewayAPI struct {
 	Client    client.Client
 	Namespace string
 	Run       string
 	App       App
+	Entry     Entry
 	Gateway   types.NamespacedName
 	Live      history.Live
 	Sink      history.Sink
@@ -86,33 +89,62 @@ func (r *GatewayAPI) route(split Split, generation Generation) *gatewayv1.HTTPRo
 				Name:      gatewayv1.ObjectName(r.Gateway.Name),
 			}}},
 			Hostnames: []gatewayv1.Hostname{gatewayv1.Hostname(Hostname(r.App.Service, r.Namespace))},
-			Rules: []gatewayv1.HTTPRouteRule{{
-				Matches: []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{
-					Type:  new(gatewayv1.PathMatchPathPrefix),
-					Value: new("/"),
-				}}},
-				Filters: []gatewayv1.HTTPRouteFilter{{
-					Type: gatewayv1.HTTPRouteFilterResponseHeaderModifier,
-					ResponseHeaderModifier: &gatewayv1.HTTPHeaderFilter{Set: []gatewayv1.HTTPHeader{{
-						Name:  GenerationHeader,
-						Value: strconv.FormatInt(int64(generation), 10),
-					}}},
-				}},
-				BackendRefs: []gatewayv1.HTTPBackendRef{
-					r.backend(history.Baseline, 100-split.Candidate),
-					r.backend(history.Candidate, split.Candidate),
-				},
-			}},
+			Rules:     r.rules(split, generation),
 		},
 	}
 }
 
-func (r *GatewayAPI) backend(v history.Version, weight int) gatewayv1.HTTPBackendRef {
+// rules are the one for everybody, and before it the one for those who match.
+func (r *GatewayAPI) rules(split Split, generation Generation) []gatewayv1.HTTPRouteRule {
+	everybody := r.rule(gatewayv1.HTTPRouteMatch{}, generation, r.backends(split.Candidate)...)
+	if split.Match == nil {
+		return []gatewayv1.HTTPRouteRule{everybody}
+	}
+	chosen := gatewayv1.HTTPRouteMatch{Headers: []gatewayv1.HTTPHeaderMatch{split.Match.header()}}
+	return []gatewayv1.HTTPRouteRule{r.rule(chosen, generation, r.backend(r.App.backend(history.Candidate), 100)), everybody}
+}
+
+func (r *GatewayAPI) rule(match gatewayv1.HTTPRouteMatch, generation Generation, backends ...gatewayv1.HTTPBackendRef) gatewayv1.HTTPRouteRule {
+	match.Path = &gatewayv1.HTTPPathMatch{Type: new(gatewayv1.PathMatchPathPrefix), Value: new("/")}
+	return gatewayv1.HTTPRouteRule{
+		Matches: []gatewayv1.HTTPRouteMatch{match},
+		Filters: []gatewayv1.HTTPRouteFilter{{
+			Type: gatewayv1.HTTPRouteFilterResponseHeaderModifier,
+			ResponseHeaderModifier: &gatewayv1.HTTPHeaderFilter{Set: []gatewayv1.HTTPHeader{{
+				Name:  GenerationHeader,
+				Value: strconv.FormatInt(int64(generation), 10),
+			}}},
+		}},
+		BackendRefs: backends,
+	}
+}
+
+// header is the match in the API's words. It has none for cookies: they all stand in
+// one header.
+func (m Match) header() gatewayv1.HTTPHeaderMatch {
+	if m.Header != "" {
+		return gatewayv1.HTTPHeaderMatch{Type: new(gatewayv1.HeaderMatchExact), Name: gatewayv1.HTTPHeaderName(m.Header), Value: m.Value}
+	}
+	pair := regexp.QuoteMeta(m.Cookie + "=" + m.Value)
+	return gatewayv1.HTTPHeaderMatch{Type: new(gatewayv1.HeaderMatchRegularExpression), Name: "Cookie", Value: `^(.*;\s*)?` + pair + `(;.*)?$`}
+}
+
+func (r *GatewayAPI) backends(candidate int) []gatewayv1.HTTPBackendRef {
+	if r.Entry != ByVersion {
+		return []gatewayv1.HTTPBackendRef{r.backend(r.App.Service, 100)}
+	}
+	return []gatewayv1.HTTPBackendRef{
+		r.backend(r.App.backend(history.Baseline), 100-candidate),
+		r.backend(r.App.backend(history.Candidate), candidate),
+	}
+}
+
+func (r *GatewayAPI) backend(service string, weight int) gatewayv1.HTTPBackendRef {
 	return gatewayv1.HTTPBackendRef{BackendRef: gatewayv1.BackendRef{
 		BackendObjectReference: gatewayv1.BackendObjectReference{
 			Group: new(gatewayv1.Group("")),
 			Kind:  new(gatewayv1.Kind("Service")),
-			Name:  gatewayv1.ObjectName(r.App.Backend(v)),
+			Name:  gatewayv1.ObjectName(service),
 			Port:  new(gatewayv1.PortNumber(r.App.Ports[httpPort])),
 		},
 		Weight: new(int32(weight)),

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ func router(c client.Client, view history.Live, events history.Sink) *GatewayAPI
 		Namespace: "run-1",
 		Run:       "r1",
 		App:       shop(),
+		Entry:     ByVersion,
 		Gateway:   types.NamespacedName{Namespace: "cutover-system", Name: "cutover-gateway"},
 		Live:      view,
 		Sink:      events,
@@ -57,11 +59,39 @@ func routeIn(t *testing.T, c client.Client) *gatewayv1.HTTPRoute {
 }
 
 func TestRouteGolden(t *testing.T) {
-	got, err := yaml.Marshal(router(nil, live{}, &sink{}).route(Split{Candidate: 25}, 3).Spec)
+	for golden, split := range map[string]Split{
+		"testdata/route.yaml": {Candidate: 25},
+		// those who match come first
+		"testdata/route_header.yaml": {Match: &Match{Header: "X-Group", Value: "beta"}},
+		"testdata/route_cookie.yaml": {Match: &Match{Cookie: "group", Value: "be.ta"}},
+	} {
+		t.Run(golden, func(t *testing.T) { testRouteGolden(t, golden, split) })
+	}
+}
+
+// A cookie is found wherever it stands among others, and only as a whole.
+func TestCookieMatch(t *testing.T) {
+	pattern := regexp.MustCompile(Match{Cookie: "group", Value: "be.ta"}.header().Value)
+	for cookies, want := range map[string]bool{
+		"group=be.ta":           true,
+		"a=b; group=be.ta; c=d": true,
+		"a=b;group=be.ta":       true,
+		"group=beXta":           false, // the dot is no pattern
+		"mygroup=be.ta":         false,
+		"group=be.tag":          false,
+		"other=group=be.ta":     false,
+	} {
+		if pattern.MatchString(cookies) != want {
+			t.Errorf("%q: matched %t", cookies, !want)
+		}
+	}
+}
+
+func testRouteGolden(t *testing.T, golden string, split Split) {
+	got, err := yaml.Marshal(router(nil, live{}, &sink{}).route(split, 3).Spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/route.yaml"
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {
 			t.Fatal(err)

@@ -96,6 +96,7 @@ func installation(c client.Client, events history.Sink) *Installation {
 		Run:       "r1",
 		App:       shop(),
 		Images:    map[string]string{"ko://./apps/shop": "cutover.local/shop:abc"},
+		Layout:    Layout{Entry: ByVersion},
 		Pods:      NewPods(history.NewClock(), events),
 	}
 }

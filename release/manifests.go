@@ -1,12 +1,12 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -18,30 +18,45 @@ import (
 const (
 	// RunLabel carries the run's id on every object of a run.
 	RunLabel = "cutover.dev/run"
-	// DeploymentLabel selects the pods of one version. It stands in the template,
-	// where it also keeps two otherwise equal versions from having the same
-	// pod-template-hash.
+	// DeploymentLabel selects the pods of one workload.
 	DeploymentLabel = "cutover.dev/deployment"
 
 	nameLabel = "app.kubernetes.io/name"
 	// For people who list pods. Nothing reads it: a procedure may move labels
-	// about, so versions are told apart by template hash.
+	// about, so versions are told apart by template hash. It stands in the template,
+	// where it keeps two otherwise equal versions from having the same one.
 	versionLabel = "cutover.dev/version"
 )
 
 // httpPort is the name of the port that carries the load.
 const httpPort = "http"
 
-// Workload is the name of a version's Deployment.
-func (a App) Workload(v history.Version) string {
-	if v == history.Candidate {
-		return a.Service + "-candidate"
+// workload is the name of a version's workload.
+func (i *Installation) workload(v history.Version) string {
+	if v == history.Candidate && !i.Layout.InPlace {
+		return i.App.Service + "-candidate"
 	}
-	return a.Service
+	return i.App.Service
 }
 
-// Backend is the name of the Service in front of one version.
-func (a App) Backend(v history.Version) string { return a.Service + "-" + string(v) }
+// backend is the name of the Service in front of one version.
+func (a App) backend(v history.Version) string { return a.Service + "-" + string(v) }
+
+// front is the name of the Service through which users reach the version.
+func (i *Installation) front(v history.Version) string {
+	if i.Layout.InPlace {
+		return i.App.Service
+	}
+	return i.App.backend(v)
+}
+
+// superseded is the app with the third version as its candidate.
+func (a App) superseded(s *Supersede) App {
+	a.Candidate = s.By
+	return a
+}
+
+func (a App) kind() string { return cmp.Or(a.Kind, KindDeployment) }
 
 func (a App) variant(v history.Version) Variant {
 	if v == history.Candidate {
@@ -96,55 +111,53 @@ func (i *Installation) labels(v history.Version) map[string]string {
 	return map[string]string{
 		nameLabel:       i.App.Service,
 		RunLabel:        i.Run,
-		DeploymentLabel: i.App.Workload(v),
+		DeploymentLabel: i.workload(v),
 		versionLabel:    string(v),
 	}
 }
 
-func (i *Installation) deployment(v history.Version) (*appsv1.Deployment, error) {
-	image, known := i.Images[i.App.image(v)]
-	if !known {
-		return nil, fmt.Errorf("the image %q of the %s has no reference in this cluster: resolve and load it before deploying", i.App.image(v), v)
+// template is what a version's pods are made of.
+func (i *Installation) template(v history.Version) (corev1.PodTemplateSpec, error) {
+	app := i.App
+	if i.third.Load() {
+		app = app.superseded(i.Spec.Supersede)
 	}
-	return &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: i.App.Workload(v), Labels: i.labels(v)},
-		Spec: appsv1.DeploymentSpec{
-			Replicas: new(i.App.replicas(v)),
-			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{DeploymentLabel: i.App.Workload(v)}},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: i.labels(v)},
-				Spec: corev1.PodSpec{
-					Containers:                    []corev1.Container{i.container(v, image)},
-					Volumes:                       i.App.volumes(),
-					TerminationGracePeriodSeconds: new(int64(wholeSeconds(i.App.Grace))),
-					AutomountServiceAccountToken:  new(false),
-					EnableServiceLinks:            new(false),
-				},
-			},
+	image, known := i.Images[app.image(v)]
+	if !known {
+		return corev1.PodTemplateSpec{}, fmt.Errorf("the image %q of the %s has no reference in this cluster: resolve and load it before deploying", app.image(v), v)
+	}
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: i.labels(v)},
+		Spec: corev1.PodSpec{
+			Containers:                    []corev1.Container{app.container(v, image)},
+			Volumes:                       i.App.volumes(),
+			TerminationGracePeriodSeconds: new(int64(wholeSeconds(i.App.Grace))),
+			AutomountServiceAccountToken:  new(false),
+			EnableServiceLinks:            new(false),
 		},
 	}, nil
 }
 
-func (i *Installation) container(v history.Version, image string) corev1.Container {
+func (a App) container(v history.Version, image string) corev1.Container {
 	container := corev1.Container{
-		Name:            i.App.Service,
+		Name:            a.Service,
 		Image:           image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
-		Command:         i.App.command(v),
-		Args:            i.App.args(v),
-		Env:             i.App.env(v),
-		ReadinessProbe:  i.App.probe(),
-		VolumeMounts:    i.App.mounts(),
+		Command:         a.command(v),
+		Args:            a.args(v),
+		Env:             a.env(v),
+		ReadinessProbe:  a.probe(),
+		VolumeMounts:    a.mounts(),
 		// A process that ends leaves its last words in the pod's status.
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
-	for _, name := range slices.Sorted(maps.Keys(i.App.Ports)) {
-		container.Ports = append(container.Ports, corev1.ContainerPort{Name: name, ContainerPort: int32(i.App.Ports[name]), Protocol: corev1.ProtocolTCP})
+	for _, name := range slices.Sorted(maps.Keys(a.Ports)) {
+		container.Ports = append(container.Ports, corev1.ContainerPort{Name: name, ContainerPort: int32(a.Ports[name]), Protocol: corev1.ProtocolTCP})
 	}
-	if i.App.Drain > 0 {
+	if a.Drain > 0 {
 		// The pod goes on serving while gateways learn that it is leaving.
 		container.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
-			Sleep: &corev1.SleepAction{Seconds: int64(wholeSeconds(i.App.Drain))},
+			Sleep: &corev1.SleepAction{Seconds: int64(wholeSeconds(a.Drain))},
 		}}
 	}
 	return container
@@ -184,20 +197,35 @@ func (a App) probe() *corev1.Probe {
 	return probe
 }
 
-// services are one Service a version, and the user's own, which selects the
-// baseline and is there for people: the gateway routes to the other two.
+// services are what leads to the app's pods: a Service for each version, if each has a
+// workload, and the user's own. A router that moves the selector of that one brings
+// it itself, and where the route leads past it, it selects the baseline, for people.
 func (i *Installation) services() []*corev1.Service {
-	return []*corev1.Service{
-		i.service(i.App.Service, history.Baseline),
-		i.service(i.App.Backend(history.Baseline), history.Baseline),
-		i.service(i.App.Backend(history.Candidate), history.Candidate),
+	var services []*corev1.Service
+	if !i.Layout.InPlace {
+		services = append(services,
+			i.service(i.App.backend(history.Baseline), i.only(history.Baseline)),
+			i.service(i.App.backend(history.Candidate), i.only(history.Candidate)))
+	}
+	switch i.Layout.Entry {
+	case BySelector:
+		return services
+	case ByPods:
+		return append(services, i.service(i.App.Service, map[string]string{nameLabel: i.App.Service}))
+	default:
+		return append(services, i.service(i.App.Service, i.only(history.Baseline)))
 	}
 }
 
-func (i *Installation) service(name string, v history.Version) *corev1.Service {
+// only selects the pods of a version that has a workload of its own.
+func (i *Installation) only(v history.Version) map[string]string {
+	return map[string]string{DeploymentLabel: i.workload(v)}
+}
+
+func (i *Installation) service(name string, selector map[string]string) *corev1.Service {
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: name, Labels: map[string]string{nameLabel: i.App.Service, RunLabel: i.Run}},
-		Spec:       corev1.ServiceSpec{Selector: map[string]string{DeploymentLabel: i.App.Workload(v)}},
+		Spec:       corev1.ServiceSpec{Selector: selector},
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.App.Ports)) {
 		port := corev1.ServicePort{

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -27,6 +28,7 @@ type Pods struct {
 
 	mu       sync.Mutex
 	versions map[string]history.Version // by template hash
+	newest   map[history.Version]string // the hash learned last
 	seen     map[types.UID]*podLife     // never forgotten: late answers still come in
 	owners   map[string]*podLife        // by address
 }
@@ -45,35 +47,53 @@ func NewPods(clock history.Clock, sink history.Sink) *Pods {
 		clock:    clock,
 		sink:     sink,
 		versions: map[string]history.Version{},
+		newest:   map[history.Version]string{},
 		seen:     map[types.UID]*podLife{},
 		owners:   map[string]*podLife{},
 	}
 }
 
 // Learn says which version the pods of a template hash are. Pods seen before are
-// recorded now. The first word on a hash stands.
-func (p *Pods) Learn(hash string, v history.Version) {
+// recorded now. The first word on a hash stands: false says that it was another.
+func (p *Pods) Learn(hash string, v history.Version) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, known := p.versions[hash]; known {
-		return
+	if first, known := p.versions[hash]; known {
+		return first == v
 	}
-	p.versions[hash] = v
+	p.versions[hash], p.newest[v] = v, hash
 	for _, life := range p.seen {
 		p.tell(life)
 	}
+	return true
 }
 
-// Hash is the pod-template-hash of a version; it selects the version's pods.
+// Hash is the template hash of a version, as its pods carry it under [HashLabel]: of
+// the newest template, if it had several.
 func (p *Pods) Hash(v history.Version) (string, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for hash, version := range p.versions {
-		if version == v {
-			return hash, true
-		}
+	hash, known := p.newest[v]
+	return hash, known
+}
+
+// HashLabel is the label of a pod that carries the hash of its template.
+func (a App) HashLabel() string {
+	if a.kind() == KindStatefulSet {
+		return appsv1.ControllerRevisionHashLabelKey
 	}
-	return "", false
+	return appsv1.DefaultDeploymentUniqueLabelKey
+}
+
+// hashOf is the template hash of a pod, whatever it is a pod of.
+func hashOf(pod *corev1.Pod) string {
+	return cmp.Or(pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey], pod.Labels[appsv1.ControllerRevisionHashLabelKey])
+}
+
+func (p *Pods) versionOf(pod *corev1.Pod) history.Version {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.versions[hashOf(pod)]
 }
 
 // Resolve says whose address ip is, or was last. An address used again belongs to
@@ -133,7 +153,7 @@ func (p *Pods) observe(object any, gone bool) {
 		life = &podLife{born: pod.CreationTimestamp.Time}
 		p.seen[pod.UID] = life
 	}
-	life.hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	life.hash = hashOf(pod)
 	life.now = stateOf(pod, life.now)
 	if gone {
 		life.now.Phase = "gone"

@@ -34,7 +34,7 @@ func phaseOf(pod *corev1.Pod, before string) string {
 		return "gone"
 	case pod.DeletionTimestamp != nil:
 		return "terminating"
-	case isReady(pod):
+	case IsReady(pod):
 		return "ready"
 	case before == "ready" || before == "unready":
 		return "unready"
@@ -43,7 +43,8 @@ func phaseOf(pod *corev1.Pod, before string) string {
 	}
 }
 
-func isReady(pod *corev1.Pod) bool {
+// IsReady reports whether the pod's kubelet counts it as ready.
+func IsReady(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodReady {
 			return condition.Status == corev1.ConditionTrue

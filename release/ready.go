@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -24,8 +25,37 @@ var hopeless = []string{
 // Service has that many ready endpoints. It gives up early on pods that cannot
 // start, and says what the pods and their events say.
 func (i *Installation) AwaitReady(ctx context.Context, v history.Version) error {
+	return i.awaitPods(ctx, v, "not ready", func(ctx context.Context) (string, error) { return i.missing(ctx, v) })
+}
+
+// AwaitPods waits until n pods of the version are ready, and gives up like
+// [Installation.AwaitReady].
+func (i *Installation) AwaitPods(ctx context.Context, v history.Version, n int) error {
+	return i.awaitPods(ctx, v, fmt.Sprintf("not ready in %d pods", n), func(ctx context.Context) (string, error) {
+		state, err := i.look(ctx, v)
+		if err != nil || state.given != nil {
+			return "", cmp.Or(err, state.given)
+		}
+		pods, err := i.pods(ctx, v)
+		if err != nil {
+			return "", err
+		}
+		ready := 0
+		for _, pod := range pods {
+			if pod.DeletionTimestamp == nil && IsReady(&pod) {
+				ready++
+			}
+		}
+		if ready < n {
+			return fmt.Sprintf("%d of %d pods are ready", ready, n), nil
+		}
+		return "", nil
+	})
+}
+
+func (i *Installation) awaitPods(ctx context.Context, v history.Version, what string, look func(context.Context) (string, error)) error {
 	err := await(ctx, func(ctx context.Context) (string, error) {
-		missing, err := i.missing(ctx, v)
+		missing, err := look(ctx)
 		if err != nil || missing == "" {
 			return "", err
 		}
@@ -38,32 +68,32 @@ func (i *Installation) AwaitReady(ctx context.Context, v history.Version) error 
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("the %s (Deployment %s/%s) is not ready: %w%s", v, i.Namespace, i.App.Workload(v), err, i.complaints(ctx, v))
+	return fmt.Errorf("the %s (%s) is %s: %w%s", v, i.named(v), what, err, i.complaints(ctx, v))
 }
 
 // missing says what keeps the version from being ready; "" if nothing does.
 func (i *Installation) missing(ctx context.Context, v history.Version) (string, error) {
-	deployment, err := i.get(ctx, v)
-	if err != nil {
-		return "", err
-	}
-	status, want := deployment.Status, *deployment.Spec.Replicas
+	state, err := i.look(ctx, v)
 	switch {
-	case status.ObservedGeneration < deployment.Generation:
-		return "its newest form was not observed by the Deployment controller", nil
-	case status.Replicas != want || status.UpdatedReplicas != want || status.ReadyReplicas != want || status.AvailableReplicas != want:
-		return fmt.Sprintf("%d of %d pods are ready", status.ReadyReplicas, want), nil
+	case err != nil:
+		return "", err
+	case state.given != nil:
+		return "", state.given
+	case !state.observed:
+		return "its newest form was not observed by its controller", nil
+	case state.replicas != state.want || state.updated != state.want || state.ready != state.want || state.available != state.want:
+		return fmt.Sprintf("%d of %d pods are ready", min(state.ready, state.updated), state.want), nil
 	}
 	ready, err := i.endpoints(ctx, v)
-	if err != nil || ready == int(want) {
+	if err != nil || ready == int(state.want) {
 		return "", err
 	}
-	return fmt.Sprintf("Service %s has %d of %d ready endpoints", i.App.Backend(v), ready, want), nil
+	return fmt.Sprintf("Service %s has %d of %d ready endpoints", i.front(v), ready, state.want), nil
 }
 
 func (i *Installation) endpoints(ctx context.Context, v history.Version) (ready int, err error) {
 	var slices discoveryv1.EndpointSliceList
-	selector := client.MatchingLabels{discoveryv1.LabelServiceName: i.App.Backend(v)}
+	selector := client.MatchingLabels{discoveryv1.LabelServiceName: i.front(v)}
 	if err := i.Client.List(ctx, &slices, client.InNamespace(i.Namespace), selector); err != nil {
 		return 0, err
 	}

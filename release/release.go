@@ -1,6 +1,9 @@
 package release
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Step is a named point of a cutover that faults can be pinned to.
 type Step struct {
@@ -10,6 +13,9 @@ type Step struct {
 	Weight int
 	// Gated steps hold, and are judged by the gate, before the next one.
 	Gated bool
+	// Guarded steps are judged by the gate while they are performed, too: they take
+	// their time, or may never be live, and users meet the candidate meanwhile.
+	Guarded bool
 }
 
 // NoWeight is the weight of a step that does not move traffic.
@@ -43,9 +49,14 @@ type Stepper interface {
 	Step(ctx context.Context, step Step, do func(context.Context) error) (Decision, error)
 }
 
+// ErrCandidateNotReady says that a step ended because the candidate does not come
+// up, or is not what it should be.
+var ErrCandidateNotReady = errors.New("the candidate did not become ready")
+
 // Split is a division of traffic.
 type Split struct {
-	Candidate int // per cent, 0 to 100
+	Candidate int    // per cent, 0 to 100
+	Match     *Match // whose requests go to the candidate whatever its share; nil for nobody's
 }
 
 // Generation numbers the states of a route, from 1.

@@ -83,6 +83,12 @@ func (l *lines) release(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.StepEnded](e); ok && p.Err != "" {
 		return "step", fmt.Sprintf("%s FAILED: %s", p.Name, p.Err)
 	}
+	if p, ok := history.Decode[history.Superseded](e); ok {
+		if p.Err != "" {
+			return "step", "a third version did NOT arrive: " + p.Err
+		}
+		return "step", fmt.Sprintf("a third version has arrived at %s", p.Step)
+	}
 	if p, ok := history.Decode[history.Reading](e); ok && p.Status != "pass" {
 		return "gate", fmt.Sprintf("%s: %s (%d of %d)", p.Status, p.Because, p.Streak, l.plan.GateFails)
 	}

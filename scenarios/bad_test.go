@@ -32,7 +32,7 @@ var bad = []struct {
 	want  string
 }{
 	// A typing error in a key.
-	{edit("steps:", "stpes:"), `:12: release.stpes: unknown key; known here: deadline, hold, steps, strategy, watch; did you mean "steps"?`},
+	{edit("steps:", "stpes:"), `:12: release.stpes: unknown key; known here: deadline, hold, match, maxSurge, maxUnavailable, partitions, progressDeadline, router, steps, strategy, supersede, watch; did you mean "steps"?`},
 	// A key that is in the wrong section.
 	{edit("  rate: 200/s", "  rate: 200/s\n  min: 3"), ":16: load.min: unknown key; known here: arrivals, "},
 	// A key twice.
@@ -66,7 +66,7 @@ var bad = []struct {
 	{edit("baseline: {", "baseline: {patch: x, "), ":10: app.baseline.patch: not supported yet; supported: image, env, command, args and replicas"},
 	{edit("{header: X-Version}", "{digest: true}"), ":9: app.version.digest: not supported yet"},
 	{edit("app:", "procedure: {command: ./release.sh}\napp:"), ":5: procedure: not supported yet; supported: release.strategy"},
-	{edit("canary, steps", "blue-green, steps"), `:12: release.strategy: strategy "blue-green" is not supported yet; supported: canary`},
+	{edit("canary, steps", "shadow, steps"), `:12: release.strategy: strategy "shadow" is not supported yet; supported: a-b, blue-green, canary`},
 	{edit("{step: weight-50}", "{write: 4}"), ":20: faults[0].at.write: not supported yet; supported: step, after or event"},
 	{edit("    for: 20s", "    repeat: {every: 1s, times: 3}"), ":21: faults[0].repeat: not supported yet"},
 	{edit("target: candidate", "target: procedure"), `:22: faults[0].target: "procedure" is not supported yet; supported: candidate, baseline, both`},
@@ -128,12 +128,27 @@ var bad = []struct {
 	{with("{name: a, image: redis:7, env: {B: '${dependencies.b.host}'}}\n  - {name: b, image: redis:7}"), ":13: dependencies[0].env.B: ${dependencies.b.host}: no dependency is there yet; write it under dependencies, above what refers to it"},
 
 	// The release.
-	{edit("canary, steps", "canry, steps"), `:12: release.strategy: unknown strategy "canry"; known: canary`},
+	{edit("canary, steps", "canry, steps"), `:12: release.strategy: unknown strategy "canry"; known: a-b, blue-green, canary`},
 	{edit("[10, 50, 100]", "[10, 50]"), ":12: release.steps: strategy canary: the last step is 50: it must be 100"},
 	{edit("[10, 50, 100]", "[50, 50, 100]"), ":12: release.steps: strategy canary: step 50 does not follow 50"},
 	{edit("[10, 50, 100]", "[0, 50, 100]"), ":12: release.steps: strategy canary: step 0 does not follow 0"},
 	{edit("[10, 50, 100]", "[]"), ":12: release.steps: strategy canary: steps are missing"},
 	{edit("canary, steps: [10, 50, 100]", "canry, steps: []"), ":12: release.strategy: unknown strategy"},
+	{edit("canary, steps", "rolling, steps"), ":12: release.steps: strategy rolling has no use for it: leave it out"},
+	{edit("canary, steps: [10, 50, 100]", "rolling, maxSurge: many", "step: weight-50", "step: promote"), `:12: release.maxSurge: bad number of pods "many": write a whole number such as 1, or a share up to 100%`},
+	{edit("canary, steps: [10, 50, 100]", "rolling, maxSurge: 0, maxUnavailable: 0"), ":12: release.maxUnavailable: with maxSurge 0 too no pod could ever be replaced"},
+	{edit("canary, steps: [10, 50, 100]", "rolling, progressDeadline: 1500ms", "step: weight-50", "step: promote"), ":12: release.progressDeadline: 1.5s: Kubernetes counts whole seconds here"},
+	{edit("canary, steps: [10, 50, 100]", "rolling, partitions: [1, 0]"), ":12: release.partitions: only a StatefulSet has partitions"},
+	{edit("canary, steps: [10, 50, 100]", "blue-green, router: replicas"), `:12: release.router: strategy blue-green has no router "replicas"; it has: service, gateway`},
+	{edit("canary, steps", "canary, router: envoy, steps"), `:12: release.router: unknown word "envoy"; known here: gateway, service, replicas`},
+	{edit("canary, steps: [10, 50, 100]", "a-b"), ":12: release.match: strategy a-b: missing"},
+	{edit("canary, steps: [10, 50, 100]", "a-b, match: {header: X-Group}"), ":12: release.match.value: missing"},
+	{edit("canary, steps: [10, 50, 100]", "a-b, match: {header: X-Group, value: beta}", "step: weight-50", "step: promote"), ":12: release.match: no request of the load carries it"},
+	{edit("  service:", "  kind: StatefulSet\n  service:"), ":13: release.strategy: strategy canary cannot release a StatefulSet; strategies that can: rolling"},
+	{edit("  service:", "  kind: DaemonSet\n  service:"), `app.kind: unknown word "DaemonSet"; known here: Deployment, StatefulSet`},
+	{edit("hold: 4s", "hold: 4s, supersede: {step: rollback, by: {env: {VERSION: v3}}}"), `:12: release.supersede.step: no step "rollback" that a third version could arrive at; those: deploy-candidate, weight-10`},
+	{edit("hold: 4s", "hold: 4s, supersede: {step: weight-10, by: {replicas: 0}}"), ":12: release.supersede.by.replicas: 0: write 1 or more"},
+	{edit("hold: 4s", "hold: 4s, supersede: {step: weight-10}"), ":12: release.supersede.by: missing"},
 	{edit("hold: 4s", "hold: 4s, deadline: 12s"), ":12: release.deadline: 12s is over before 3 steps have held 4s each, which takes 12s"},
 
 	// The gate.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
+	"github.com/cutover-dev/cutover/release"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -101,6 +102,7 @@ type schemaMaker struct{ comments map[string]string }
 var written = map[reflect.Type]object{
 	reflect.TypeFor[history.Duration](): {"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`, "examples": []string{"500ms", "5s", "1m30s"}},
 	reflect.TypeFor[history.Fraction](): {"type": "string", "pattern": `^[0-9.]+ *%$`, "examples": []string{"99.9%"}},
+	reflect.TypeFor[release.Amount]():   {"type": []string{"string", "integer"}, "pattern": `^[0-9]+%?$`, "minimum": 0, "examples": []any{1, "25%"}},
 	reflect.TypeFor[loadgen.Rate]():     {"type": "string", "pattern": `^[0-9.]+ */ *[a-z]+$`, "examples": []string{"200/s"}},
 }
 

@@ -26,7 +26,7 @@ func TestShippedScenariosLoad(t *testing.T) {
 		if s.Metadata.Name != strings.TrimSuffix(file, ".yaml") {
 			t.Errorf("%s is called %s", file, s.Metadata.Name)
 		}
-		if !s.HasLabel("canary") {
+		if !s.HasLabel(s.Release.Strategy) {
 			t.Errorf("%s lacks the label of its strategy", file)
 		}
 		if strings.HasPrefix(file, "control-") != s.HasLabel("control") {
@@ -57,7 +57,7 @@ func TestFindSaysWhatItDidNotFind(t *testing.T) {
 		want  string
 	}{
 		// A label that nothing carries.
-		{[]string{"."}, "smok", `no scenario has the label "smok"; known here: canary, control, gameday, kind, smoke`},
+		{[]string{"."}, "smok", `no scenario has the label "smok"; known here: a-b, blue-green, canary, control, gameday, kind, recreate, rolling, smoke`},
 		// A directory without scenarios.
 		{[]string{"testdata/prog"}, "", "no scenarios in testdata/prog"},
 		// A path that is not there.

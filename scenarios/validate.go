@@ -63,18 +63,37 @@ func (v *validator) metadata() {
 
 func (v *validator) release() {
 	r := v.s.Release
-	// One step of 100 suits every strategy: what is wrong then is the strategy.
-	_, err := release.StepNames(release.Spec{Strategy: r.Strategy, Steps: []int{100}})
-	v.want(err == nil, "release.strategy", "%v", err)
-	if err == nil {
-		_, err = release.StepNames(r)
-		v.want(err == nil, "release.steps", "%v", err)
+	if !v.sound("app.kind") {
+		return // which strategies there are for it, nobody can say
 	}
-	holds := r.Hold.D() * time.Duration(len(r.Steps))
+	v.refused("", "release", r.Validate(v.s.App))
+	v.want(r.ProgressDeadline.D()%time.Second == 0, "release.progressDeadline", "%s: Kubernetes counts whole seconds here", r.ProgressDeadline)
+	if r.Supersede != nil {
+		v.variant("release.supersede.by", r.Supersede.By)
+	}
+	if m := r.Match; m != nil && v.sound("release", "load.requests") {
+		v.want(slices.ContainsFunc(v.s.Load.Requests, func(q loadgen.RequestSpec) bool { return carries(q, *m) }), "release.match",
+			"no request of the load carries it, so the candidate would get none before everyone does: give one of load.requests the header")
+	}
 	if v.sound("release") {
+		steps := r.Held(v.s.App)
+		holds := r.Hold.D() * time.Duration(steps)
 		v.want(holds < r.Deadline.D(), "release.deadline",
-			"%s is over before %d steps have held %s each, which takes %s: raise it or shorten hold", r.Deadline, len(r.Steps), r.Hold, holds)
+			"%s is over before %d steps have held %s each, which takes %s: raise it or shorten hold", r.Deadline, steps, r.Hold, holds)
 	}
+}
+
+// carries reports whether the request is one that m chooses.
+func carries(request loadgen.RequestSpec, m release.Match) bool {
+	header := http.Header{}
+	for name, value := range request.Headers {
+		header.Set(name, value)
+	}
+	if m.Header != "" {
+		return header.Get(m.Header) == m.Value
+	}
+	cookies, err := http.ParseCookie(header.Get("Cookie"))
+	return err == nil && slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return c.Name == m.Cookie && c.Value == m.Value })
 }
 
 // maxWarmup bounds the warm-up: what needs longer is not warming up.

@@ -28,7 +28,7 @@ func (v *validator) at(key string, at faults.At) {
 		return
 	}
 	v.want(at.When == "" || at.Step != "", key+".when", "only with step: %s has a single instant", given[0])
-	steps, err := release.StepNames(v.s.Release)
+	steps, err := release.StepNames(v.s.Release, v.s.App)
 	if at.Step == "" || err != nil {
 		return
 	}

@@ -1,0 +1,70 @@
+package release
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// inPlace is what the strategies have in common that replace the template of the one
+// workload that serves.
+type inPlace struct{ versions Versions }
+
+// sequence performs the steps; own says how, for all but the last watch and the way back.
+func (s *inPlace) sequence(steps []Step, own map[string]func(context.Context) error) *sequence {
+	own[stepPromote] = func(context.Context) error { return nil } // all pods are the candidate's already
+	q := &sequence{abort: s.undo, versions: s.versions}
+	for _, step := range steps {
+		if step.Name == stepRollback {
+			q.back = act{step, s.undo}
+			continue
+		}
+		q.way = append(q.way, act{step, own[step.Name]})
+	}
+	return q
+}
+
+// update asks for the candidate and waits until so many pods have it.
+func (s *inPlace) update(ctx context.Context) error {
+	return notReady(s.versions.Deploy(ctx, history.Candidate))
+}
+
+// pods waits until n pods of the candidate are ready.
+func (s *inPlace) pods(n int) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return notReady(s.versions.AwaitPods(ctx, history.Candidate, n))
+	}
+}
+
+// all waits until nothing but the candidate is left.
+func (s *inPlace) all(ctx context.Context) error {
+	return notReady(s.versions.AwaitReady(ctx, history.Candidate))
+}
+
+// undo brings the baseline's template back and waits until all pods have it.
+func (s *inPlace) undo(ctx context.Context) error {
+	if err := s.versions.Deploy(ctx, history.Baseline); err != nil {
+		return err
+	}
+	return s.versions.AwaitReady(ctx, history.Baseline)
+}
+
+func notReady(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCandidateNotReady, err)
+	}
+	return nil
+}
+
+// then performs one after the other.
+func then(acts ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, do := range acts {
+			if err := do(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
