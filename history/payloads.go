@@ -204,6 +204,27 @@ type ClusterEvent struct {
 	Warning bool   `json:"warning"`
 }
 
+// APIRequest is a request to the API server that came through the proxy, at the
+// instant of its answer.
+type APIRequest struct {
+	Number      int64  `json:"number"` // among all that came, from 1
+	Writer      string `json:"writer"` // who asked
+	Began       Micros `json:"beganUs"`
+	Verb        string `json:"verb"`
+	Group       string `json:"group,omitempty"`
+	Resource    string `json:"resource,omitempty"`
+	Subresource string `json:"subresource,omitempty"`
+	Namespace   string `json:"namespace,omitempty"`
+	Object      string `json:"object,omitempty"` // "Service/shop"
+	DryRun      bool   `json:"dryRun,omitempty"`
+	Status      int    `json:"status,omitempty"` // HTTP's; 0 if there was no answer
+	Step        int    `json:"step,omitempty"`   // among the writes that took effect, from 1; 0 if it is none
+	Because     string `json:"because,omitempty"`
+	Before      string `json:"before,omitempty"` // the object's resourceVersion
+	After       string `json:"after,omitempty"`
+	Body        string `json:"body,omitempty"` // of a write: JSON, or a keyed hash; data of Secrets only as hashes
+}
+
 // ReleaseEnded is the return of the strategy.
 type ReleaseEnded struct {
 	Err string `json:"err,omitempty"`
@@ -271,6 +292,7 @@ func (Decision) EventType() string      { return "decision" }
 func (Routed) EventType() string        { return "routed" }
 func (PodSeen) EventType() string       { return "pod" }
 func (ClusterEvent) EventType() string  { return "cluster-event" }
+func (APIRequest) EventType() string    { return "api-request" }
 func (ReleaseEnded) EventType() string  { return "release-ended" }
 func (Stall) EventType() string         { return "stall" }
 func (LoadEnded) EventType() string     { return "load-ended" }
