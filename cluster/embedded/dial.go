@@ -57,12 +57,28 @@ func dialInside(ctx context.Context, handout, address string) (net.Conn, error) 
 		return nil, err
 	}
 	defer unix.Close(socket)
-	dialer := net.Dialer{Control: func(_, _ string, made syscall.RawConn) error {
+	dialer := net.Dialer{Control: replaceBy(socket)}
+	return dialer.DialContext(ctx, "tcp4", address)
+}
+
+// listenInside listens on a free port of 127.0.0.1 with a socket from inside.
+func listenInside(ctx context.Context, handout string) (net.Listener, error) {
+	socket, err := fetchSocket(ctx, handout)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(socket)
+	config := net.ListenConfig{Control: replaceBy(socket)}
+	return config.Listen(ctx, "tcp4", "127.0.0.1:0")
+}
+
+// replaceBy puts a socket in the place of one that package net has just made.
+func replaceBy(socket int) func(network, address string, made syscall.RawConn) error {
+	return func(_, _ string, made syscall.RawConn) error {
 		var replaced error
 		err := made.Control(func(fd uintptr) { replaced = unix.Dup3(socket, int(fd), unix.O_CLOEXEC) })
 		return errors.Join(err, os.NewSyscallError("dup3", replaced))
-	}}
-	return dialer.DialContext(ctx, "tcp4", address)
+	}
 }
 
 // fetchSocket gets a socket from the supervisor. Errors of this exchange are not

@@ -30,6 +30,7 @@ import (
 	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/imagestore"
+	"github.com/cutover-dev/cutover/cluster/inside"
 )
 
 // Provider is the name of this provider in records and on the command line.
@@ -73,7 +74,10 @@ type Cluster struct {
 	loaded  map[string]bool
 }
 
-var _ cluster.Cluster = (*Cluster)(nil)
+var (
+	_ cluster.Cluster = (*Cluster)(nil)
+	_ inside.Cluster  = (*Cluster)(nil)
+)
 
 // Up starts a cluster and returns when its nodes are Ready and its DNS deployed. On
 // an error nothing is left behind.
@@ -406,11 +410,7 @@ func (c *Cluster) networks(ctx context.Context) (map[string]string, error) {
 // runIn leaves entering to nsenter: a process of several threads, as this one is,
 // cannot do it for all of them.
 func (c *Cluster) runIn(ctx context.Context, network string, arguments []string) (string, error) {
-	enter := []string{"--net=" + network}
-	if c.spec.Rootless {
-		enter = append(enter, fmt.Sprintf("--user=/proc/%d/ns/user", c.spec.Sandbox.PID), "--preserve-credentials")
-	}
-	enter = append(enter, "--", c.spec.Executable)
+	enter := append(c.entrance(network), "--", c.spec.Executable)
 	command := exec.CommandContext(ctx, "nsenter", append(enter, arguments...)...)
 	var said strings.Builder
 	command.Stderr = &said
@@ -419,6 +419,25 @@ func (c *Cluster) runIn(ctx context.Context, network string, arguments []string)
 		return "", fmt.Errorf("%w (nsenter is part of util-linux)\n%s", err, said.String())
 	}
 	return string(printed), nil
+}
+
+// entrance is what nsenter needs to be told to enter a network of the cluster.
+func (c *Cluster) entrance(network string) []string {
+	enter := []string{"--net=" + network}
+	if c.spec.Rootless {
+		enter = append(enter, fmt.Sprintf("--user=/proc/%d/ns/user", c.spec.Sandbox.PID), "--preserve-credentials")
+	}
+	return enter
+}
+
+// Entrance implements inside.Cluster: programs run in the network of node 0.
+func (c *Cluster) Entrance() []string {
+	return c.entrance(fmt.Sprintf("/proc/%d/ns/net", c.spec.Sandbox.PID))
+}
+
+// ListenInside implements inside.Cluster.
+func (c *Cluster) ListenInside(ctx context.Context) (net.Listener, error) {
+	return listenInside(ctx, c.state.sockets())
 }
 
 // Processes lists every process of the cluster, as this machine numbers them: those

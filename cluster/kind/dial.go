@@ -32,12 +32,28 @@ func (n node) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, fmt.Errorf("the network of node %s cannot be entered: %v", n.name, err) //nolint:errorlint // see above
 	}
 	defer unix.Close(socket)
-	dialer := net.Dialer{Control: func(_, _ string, made syscall.RawConn) error {
+	dialer := net.Dialer{Control: replaceBy(socket)}
+	return dialer.DialContext(ctx, "tcp4", address)
+}
+
+// listen listens on a free port of the node's 127.0.0.1.
+func (n node) listen(ctx context.Context) (net.Listener, error) {
+	socket, err := socketIn(n.network())
+	if err != nil {
+		return nil, fmt.Errorf("the network of node %s cannot be entered: %w", n.name, err)
+	}
+	defer unix.Close(socket)
+	config := net.ListenConfig{Control: replaceBy(socket)}
+	return config.Listen(ctx, "tcp4", "127.0.0.1:0")
+}
+
+// replaceBy puts a socket in the place of one that package net has just made.
+func replaceBy(socket int) func(network, address string, made syscall.RawConn) error {
+	return func(_, _ string, made syscall.RawConn) error {
 		var replaced error
 		err := made.Control(func(fd uintptr) { replaced = unix.Dup3(socket, int(fd), unix.O_CLOEXEC) })
 		return errors.Join(err, os.NewSyscallError("dup3", replaced))
-	}}
-	return dialer.DialContext(ctx, "tcp4", address)
+	}
 }
 
 // socketIn makes a TCP socket of a network namespace. The thread that enters the

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+
+	"github.com/cutover-dev/cutover/cluster/inside"
 )
 
 // Dial implements cluster.Cluster. The connection is of the cluster's network and
@@ -30,6 +32,16 @@ func (c *Cluster) OnNodes(ctx context.Context, arguments ...string) (map[string]
 		printed[n.name] = string(out)
 	}
 	return printed, nil
+}
+
+var _ inside.Cluster = (*Cluster)(nil)
+
+// Entrance implements inside.Cluster: programs run in the network of the first node.
+func (c *Cluster) Entrance() []string { return []string{"--net=" + c.nodes[0].network()} }
+
+// ListenInside implements inside.Cluster.
+func (c *Cluster) ListenInside(ctx context.Context) (net.Listener, error) {
+	return c.nodes[0].listen(ctx)
 }
 
 // ExportLogs writes the logs of the nodes, of their pods and of containerd and kubelet

@@ -90,6 +90,6 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand())
+	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand(), insideCommand())
 	return root
 }
