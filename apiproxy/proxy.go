@@ -82,11 +82,12 @@ func New(config *rest.Config, clock history.Clock, sink history.Sink) (*Proxy, e
 	return p, nil
 }
 
-// Intercept has the interceptor told of each request from now on.
+// Intercept has the interceptor told of each request from now on. Steps are counted
+// from 1 again: what came before was no part of the release.
 func (p *Proxy) Intercept(by Interceptor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interceptor = by
+	p.interceptor, p.steps = by, 0
 }
 
 // Admit lets a writer in and returns its token.

@@ -35,9 +35,6 @@ type Request struct {
 
 // String is the request as a person would name it: "patch Service/shop".
 func (r Request) String() string {
-	if r.Resource == "" {
-		return r.Verb + " " + r.Path
-	}
 	words := r.Verb + " " + r.Object()
 	if r.Subresource != "" && r.Subresource != connections[r.Verb] {
 		words += " " + r.Subresource
@@ -45,8 +42,12 @@ func (r Request) String() string {
 	return words
 }
 
-// Object is what the request is about: "Service/shop", or "Service" of a collection.
+// Object is what the request is about: "Service/shop", "Service" of a collection, or a
+// path that is no resource's.
 func (r Request) Object() string {
+	if r.Resource == "" {
+		return r.Path
+	}
 	object := cmp.Or(r.Kind, r.Resource)
 	if r.Name != "" {
 		object += "/" + r.Name

@@ -43,15 +43,33 @@ func (r *run) deployBaseline(ctx context.Context) error {
 	r.inBackground(back, "watch events", r.watchClusterEvents)
 	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	versions := learning{r.app, r}
-	if err := versions.Deploy(ready, history.Baseline); err != nil {
+	if err := r.prepareProcedure(ready, back); err != nil {
 		return err
 	}
-	if err := versions.AwaitReady(ready, history.Baseline); err != nil {
+	if err := r.bringUpBaseline(ready); err != nil {
 		return err
 	}
 	_, err := r.router.Shift(ready, release.Split{Candidate: 0})
 	return err
+}
+
+// bringUpBaseline deploys the baseline, unless the procedure brings it up itself.
+func (r *run) bringUpBaseline(ctx context.Context) error {
+	if r.procedure.setsUp() {
+		if err := r.setUp(ctx); err != nil {
+			return err
+		}
+		r.learnVersion(ctx, history.Baseline)
+		return nil
+	}
+	versions := learning{r.app, r}
+	if err := versions.Deploy(ctx, history.Baseline); err != nil {
+		return err
+	}
+	if err := versions.AwaitReady(ctx, history.Baseline); err != nil {
+		return err
+	}
+	return r.recognise(ctx)
 }
 
 // inBackground runs something until close stops it. What it reports after that is

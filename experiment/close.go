@@ -42,6 +42,7 @@ func (r *run) close(ctx context.Context, broken error, interrupted bool) (verdic
 		r.stopBack()
 	}
 	r.background.Wait()
+	r.procedure.end()
 	undoing := r.undoAll(ctx, broken)
 	r.tell(history.RunEnded{Interrupted: interrupted})
 	run, err := r.judge(errors.Join(undoing, r.closeLedger()))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cutover-dev/cutover/faults"
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/release"
 	"github.com/cutover-dev/cutover/safety"
 )
 
@@ -70,7 +71,7 @@ func (all *injections) describe() []history.PlannedFault {
 		}
 		by, _ := all.run.Platform.Serving.Of(p.fault) // by nobody: preflight says so
 		described = append(described, history.PlannedFault{
-			Name: p.fault.Name(), Kind: p.fault.Kind(), Step: p.spec.At.Step, When: when,
+			Name: p.fault.Name(), Kind: p.fault.Kind(), Step: pinnedTo(p.spec.At), When: when,
 			For: history.Duration(p.fault.Lasting()), Target: p.spec.Target, OneShot: p.fault.OneShot(), Driver: string(by.Driver),
 		})
 	}
@@ -93,8 +94,16 @@ func (all *injections) live(ctx context.Context, step string)  { all.fire(ctx, s
 // are proven, or known not to be.
 func (all *injections) fire(ctx context.Context, step, when string) (done <-chan struct{}) {
 	return all.inject(ctx, func(at faults.At) bool {
-		return at.Step == step && (at.When == when || (at.When == "" && when == whenLive))
+		return pinnedTo(at) == step && (at.When == when || (at.When == "" && when == whenLive))
 	})
+}
+
+// pinnedTo is the step that a fault is pinned to; "" if to none.
+func pinnedTo(at faults.At) string {
+	if at.Write > 0 {
+		return release.StepOfWrite(at.Write)
+	}
+	return at.Step
 }
 
 // event injects the faults pinned to an event.

@@ -61,6 +61,7 @@ type run struct {
 	app       *release.Installation
 	router    release.Router
 	strategy  release.Release
+	procedure *procedure // nil of a built-in strategy
 	tracker   *tracker
 	faults    *injections
 
@@ -146,6 +147,12 @@ func (r *run) assemble() (err error) {
 	versions := learning{r.app, r}
 	r.router = release.NewRouter(r.app, route, versions)
 	deps := release.Deps{Versions: versions, Router: r.router, Smoke: r.smokeTest, Live: r.record}
+	if sc.Procedure != nil {
+		if r.procedure, err = newProcedure(r); err != nil {
+			return err
+		}
+		deps.Procedure = r.procedure.deps(r)
+	}
 	if r.strategy, err = release.New(sc.Release, sc.App, deps); err != nil {
 		return err
 	}
@@ -153,7 +160,7 @@ func (r *run) assemble() (err error) {
 		return err
 	}
 	r.tracker = &tracker{live: r.record, sink: r.record, faults: r.faults,
-		hold: sc.Release.Hold.D(), watch: sc.Release.Watch.D(), patience: min(time.Minute, sc.Release.Deadline.D()/2)}
+		hold: sc.Release.Hold.D(), watch: sc.Release.Watch.D(), patience: min(time.Minute, sc.Release.Deadline.D()/2), reduced: r.procedure.reduced(r)}
 	if third := sc.Release.Supersede; third != nil {
 		r.tracker.supersede = &supersede{step: third.Step, deploy: r.app.Supersede}
 	}
@@ -219,6 +226,9 @@ func (r *run) preflight() string {
 		if _, err := r.Platform.Serving.Of(p.fault); err != nil {
 			return "nobody can inject a fault here: " + err.Error()
 		}
+	}
+	if missing := r.procedureNeeds(); missing != "" {
+		return missing
 	}
 	return r.dependenciesNeed()
 }

@@ -30,6 +30,8 @@ import (
 type Platform struct {
 	Serving faults.Serving // who can inject which fault
 	Image   string         // of the agent; the drill's pod runs it too
+	// Executable is the cutover program itself.
+	Executable string
 }
 
 // String says who is there.
@@ -55,7 +57,7 @@ func Install(ctx context.Context, c provider.Cluster, executable string) (Platfo
 	}
 	ctx, stop := whileAlive(ctx, c)
 	defer stop()
-	platform := Platform{Image: agentImage.Ref}
+	platform := Platform{Image: agentImage.Ref, Executable: executable}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return installGateway(ctx, c, client) })
 	group.Go(func() error { return c.LoadImage(ctx, agentImage.Ref, agentImage.Image) })

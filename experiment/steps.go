@@ -23,6 +23,8 @@ type tracker struct {
 	// becomes ready must not eat the whole deadline.
 	patience  time.Duration
 	supersede *supersede // nil without a third version
+	// reduced says whether a procedure's write leaves users less of the candidate.
+	reduced func(ctx context.Context, step, what string, began history.Micros) bool
 }
 
 // supersede is a third version and the step at which it arrives, once.

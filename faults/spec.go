@@ -14,11 +14,12 @@ type Spec struct {
 	Chaos  Chaos            `yaml:"chaos" json:"chaos"`
 }
 
-// At pins a fault to an instant of the cutover: to a step, to an offset from the
-// release's start, or to an event.
+// At pins a fault to an instant of the cutover: to a step, to a procedure's write, to
+// an offset from the release's start, or to an event.
 type At struct {
 	Step  string            `yaml:"step,omitempty" json:"step,omitempty"`
-	When  string            `yaml:"when,omitempty" json:"when,omitempty"` // before, begin or live (default); with step only
+	Write int               `yaml:"write,omitempty" json:"write,omitempty"` // the n-th write of a procedure that takes effect, from 1
+	When  string            `yaml:"when,omitempty" json:"when,omitempty"`   // before, begin or live (default); with step and write only
 	After *history.Duration `yaml:"after,omitempty" json:"after,omitempty"`
 	Event string            `yaml:"event,omitempty" json:"event,omitempty"` // rollback
 }

@@ -56,11 +56,18 @@ type Recover struct {
 
 // Expect is what the scenario asserts. A nil or empty field asserts nothing.
 type Expect struct {
-	Outcome           string    `json:"outcome,omitempty" yaml:"outcome"` // promoted, rolled-back, stuck, failed
-	MTTR              *Duration `json:"mttr,omitempty" yaml:"mttr"`
-	Detection         *Duration `json:"detection,omitempty" yaml:"detection"`
-	Availability      *Fraction `json:"availability,omitempty" yaml:"availability"`
-	RecoverAfterFault *Duration `json:"recoverAfterFault,omitempty" yaml:"recoverAfterFault"`
+	Outcome           string           `json:"outcome,omitempty" yaml:"outcome"` // promoted, rolled-back, stuck, failed
+	Procedure         *ExpectProcedure `json:"procedure,omitempty" yaml:"procedure"`
+	MTTR              *Duration        `json:"mttr,omitempty" yaml:"mttr"`
+	Detection         *Duration        `json:"detection,omitempty" yaml:"detection"`
+	Availability      *Fraction        `json:"availability,omitempty" yaml:"availability"`
+	RecoverAfterFault *Duration        `json:"recoverAfterFault,omitempty" yaml:"recoverAfterFault"`
+}
+
+// ExpectProcedure is what the scenario asserts of the procedure itself, whatever it did
+// to the traffic.
+type ExpectProcedure struct {
+	Exit int `json:"exit" yaml:"exit"` // the code that it ends with in the end
 }
 
 // Control marks a scenario that must not pass: it tests the tester.
@@ -108,7 +115,8 @@ type ReleaseBegan struct{}
 
 // StepBegan is the instant a step's action starts.
 type StepBegan struct {
-	Name string `json:"name"`
+	Name  string `json:"name"`
+	Title string `json:"title,omitempty"` // what it is, where the name does not say: "patch Service/shop"
 }
 
 // StepLive is the instant a step's effect was observed, not merely accepted.
@@ -204,27 +212,6 @@ type ClusterEvent struct {
 	Warning bool   `json:"warning"`
 }
 
-// APIRequest is a request to the API server that came through the proxy, at the
-// instant of its answer.
-type APIRequest struct {
-	Number      int64  `json:"number"` // among all that came, from 1
-	Writer      string `json:"writer"` // who asked
-	Began       Micros `json:"beganUs"`
-	Verb        string `json:"verb"`
-	Group       string `json:"group,omitempty"`
-	Resource    string `json:"resource,omitempty"`
-	Subresource string `json:"subresource,omitempty"`
-	Namespace   string `json:"namespace,omitempty"`
-	Object      string `json:"object,omitempty"` // "Service/shop"
-	DryRun      bool   `json:"dryRun,omitempty"`
-	Status      int    `json:"status,omitempty"` // HTTP's; 0 if there was no answer
-	Step        int    `json:"step,omitempty"`   // among the writes that took effect, from 1; 0 if it is none
-	Because     string `json:"because,omitempty"`
-	Before      string `json:"before,omitempty"` // the object's resourceVersion
-	After       string `json:"after,omitempty"`
-	Body        string `json:"body,omitempty"` // of a write: JSON, or a keyed hash; data of Secrets only as hashes
-}
-
 // ReleaseEnded is the return of the strategy.
 type ReleaseEnded struct {
 	Err string `json:"err,omitempty"`
@@ -292,7 +279,6 @@ func (Decision) EventType() string      { return "decision" }
 func (Routed) EventType() string        { return "routed" }
 func (PodSeen) EventType() string       { return "pod" }
 func (ClusterEvent) EventType() string  { return "cluster-event" }
-func (APIRequest) EventType() string    { return "api-request" }
 func (ReleaseEnded) EventType() string  { return "release-ended" }
 func (Stall) EventType() string         { return "stall" }
 func (LoadEnded) EventType() string     { return "load-ended" }

@@ -31,12 +31,14 @@ type Pods struct {
 	newest   map[history.Version]string // the hash learned last
 	seen     map[types.UID]*podLife     // never forgotten: late answers still come in
 	owners   map[string]*podLife        // by address
+	strange  *Recogniser                // of hashes that nobody has told; nil if there are none
 }
 
 // podLife is what is known of one pod.
 type podLife struct {
 	hash, address string
 	born          time.Time
+	spec          corev1.PodSpec
 	now           history.PodSeen // as observed; its version comes with the hash
 	told          history.PodSeen // as recorded last
 }
@@ -66,6 +68,27 @@ func (p *Pods) Learn(hash string, v history.Version) bool {
 		p.tell(life)
 	}
 	return true
+}
+
+// Recognise has the version of a hash that nobody has told learned from its pods,
+// from now on and of those that are there.
+func (p *Pods) Recognise(by *Recogniser) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.strange = by
+	for _, life := range p.seen {
+		p.recognise(life)
+	}
+}
+
+func (p *Pods) recognise(life *podLife) {
+	if _, known := p.versions[life.hash]; known || p.strange == nil || life.hash == "" {
+		return
+	}
+	if v, ours := p.strange.Version(life.spec); ours {
+		p.versions[life.hash], p.newest[v] = v, life.hash
+	}
+	p.tell(life)
 }
 
 // Hash is the template hash of a version, as its pods carry it under [HashLabel]: of
@@ -154,11 +177,13 @@ func (p *Pods) observe(object any, gone bool) {
 		p.seen[pod.UID] = life
 	}
 	life.hash = hashOf(pod)
+	life.spec = pod.Spec
 	life.now = stateOf(pod, life.now)
 	if gone {
 		life.now.Phase = "gone"
 	}
 	p.claim(life, pod.Status.PodIP)
+	p.recognise(life)
 	p.tell(life)
 }
 

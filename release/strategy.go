@@ -19,6 +19,8 @@ type Deps struct {
 	Smoke func(ctx context.Context, v history.Version) error
 	// Live shows who answers.
 	Live history.Live
+	// Procedure is what a procedure is run with.
+	Procedure ProcedureDeps
 }
 
 // Versions brings the two versions up and down; [Installation] does it.
@@ -109,8 +111,13 @@ func (s Spec) Held(app App) int {
 	return held
 }
 
+// names of the strategies that a scenario can ask for by name.
+func names() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(strategies)), func(name string) bool { return name == StrategyProcedure })
+}
+
 func plan(spec Spec, app App) (strategy, []Step, error) {
-	known := strings.Join(slices.Sorted(maps.Keys(strategies)), ", ")
+	known := strings.Join(names(), ", ")
 	if slices.Contains(unbuilt, spec.Strategy) {
 		return strategy{}, nil, fmt.Errorf("release.strategy: strategy %q is not supported yet; supported: %s", spec.Strategy, known)
 	}
@@ -181,11 +188,8 @@ func (s strategy) cannot(spec Spec, app App) error {
 
 // releasing lists the strategies for a kind of workload.
 func releasing(kind string) []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(strategies)) {
-		if s := strategies[name]; slices.Contains(s.kinds, kind) || s.kinds == nil && kind == KindDeployment {
-			names = append(names, name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(names(), func(name string) bool {
+		s := strategies[name]
+		return !slices.Contains(s.kinds, kind) && (s.kinds != nil || kind != KindDeployment)
+	})
 }

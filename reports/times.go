@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -17,7 +18,7 @@ type stretch struct {
 func (s *story) steps() []stretch {
 	var seen []stretch
 	for i, step := range s.rec.r.Steps {
-		at := stretch{name: step.Name, from: instant(step.BeginMs), live: instant(step.LiveMs), to: instant(step.EndMs)}
+		at := stretch{name: strings.TrimSpace(step.Name + " " + step.Title), from: instant(step.BeginMs), live: instant(step.LiveMs), to: instant(step.EndMs)}
 		if !at.to.Happened() && i+1 < len(s.rec.r.Steps) {
 			at.to = instant(s.rec.r.Steps[i+1].BeginMs)
 		}

@@ -65,9 +65,8 @@ var bad = []struct {
 	{edit("  service: shop", "  service: shop\n  chart: ./chart"), ":8: app.chart: not supported yet; supported: app.image"},
 	{edit("baseline: {", "baseline: {patch: x, "), ":10: app.baseline.patch: not supported yet; supported: image, env, command, args and replicas"},
 	{edit("{header: X-Version}", "{digest: true}"), ":9: app.version.digest: not supported yet"},
-	{edit("app:", "procedure: {command: ./release.sh}\napp:"), ":5: procedure: not supported yet; supported: release.strategy"},
 	{edit("canary, steps", "shadow, steps"), `:12: release.strategy: strategy "shadow" is not supported yet; supported: a-b, blue-green, canary`},
-	{edit("{step: weight-50}", "{write: 4}"), ":20: faults[0].at.write: not supported yet; supported: step, after or event"},
+	{edit("{step: weight-50}", "{write: 4}"), ":20: faults[0].at.write: only a procedure has writes to count"},
 	{edit("    for: 20s", "    repeat: {every: 1s, times: 3}"), ":21: faults[0].repeat: not supported yet"},
 	{edit("target: candidate", "target: procedure"), `:22: faults[0].target: "procedure" is not supported yet; supported: candidate, baseline, both`},
 	{edit("target: candidate", "target: database"), ":22: faults[0].target: unknown word \"database\"; known here: candidate, baseline, both (a workload by its name is not supported yet)"},
@@ -177,8 +176,8 @@ var bad = []struct {
 	// The faults.
 	{edit("{step: weight-50}", "{step: weight-25}"), `:20: faults[0].at.step: no step "weight-25" in this release; its steps: deploy-candidate, weight-10, weight-50, weight-100, promote, rollback`},
 	{edit("{step: weight-50}", "{step: promotes}"), `did you mean "promote"?`},
-	{edit("{step: weight-50}", "{}"), ":20: faults[0].at: 0 of step, after and event are given"},
-	{edit("{step: weight-50}", "{step: weight-50, after: 2s}"), ":20: faults[0].at: 2 of step, after and event are given"},
+	{edit("{step: weight-50}", "{}"), ":20: faults[0].at: 0 of step, write, after and event are given"},
+	{edit("{step: weight-50}", "{step: weight-50, after: 2s}"), ":20: faults[0].at: 2 of step, write, after and event are given"},
 	{edit("{step: weight-50}", "{after: 2s, when: live}"), ":20: faults[0].at.when: only with step"},
 	{edit("{step: weight-50}", "{step: weight-50, when: later}"), ":20: faults[0].at.when: unknown word \"later\"; known here: before, begin, live"},
 	{edit("{step: weight-50}", "{event: promotion}"), `:20: faults[0].at.event: unknown word "promotion"; known here: rollback`},
@@ -204,6 +203,9 @@ var bad = []struct {
 	{edit("expect:", "control: {verdict: pass}\nexpect:"), ":26: control.verdict: unknown word \"pass\"; known here: fail, invalid"},
 	{edit("expect:", "control: {verdict: fail, check: mtr}\nexpect:"), `:26: control.check: unknown word "mtr"`},
 	{edit("expect:", "control: {verdict: fail, check: availability}\nexpect:"), ":26: control.check: availability is not judged: expect.availability is not given"},
+	{edit("mttr: 15s", "procedure: {exit: 0}"), ":26: expect.procedure: there is no procedure"},
+	{edit("strategy: canary, steps: [10, 50, 100], hold: 4s", "strategy: procedure", "{step: weight-50}", "{after: 2s}"), ":12: release.strategy: the procedure is missing"},
+
 	{edit("expect:", "seed: today\nexpect:"), `:26: seed: "today" instead of a whole number`},
 }
 

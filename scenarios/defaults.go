@@ -49,8 +49,11 @@ func fillDefaults(v reflect.Value) {
 
 // finish fills in what depends on something else in the file.
 func (s *Scenario) finish() {
+	if s.Procedure != nil && s.Release.Strategy == "" {
+		s.Release.Strategy = release.StrategyProcedure
+	}
 	for i := range s.Faults {
-		if at := &s.Faults[i].At; at.Step != "" && at.When == "" {
+		if at := &s.Faults[i].At; (at.Step != "" || at.Write > 0) && at.When == "" {
 			at.When = "live"
 		}
 	}

@@ -30,7 +30,8 @@ type Scenario struct {
 	Why          string              `yaml:"why" json:"why"`                                       // one sentence: what is promised, and to whom it matters
 	App          release.App         `yaml:"app" json:"app"`                                       // the service under release and its two versions
 	Dependencies []dependencies.Spec `yaml:"dependencies,omitempty" json:"dependencies,omitempty"` // what the app needs beside the cluster
-	Release      release.Spec        `yaml:"release" json:"release"`                               // how traffic moves
+	Release      release.Spec        `yaml:"release,omitempty" json:"release"`                     // how traffic moves
+	Procedure    *release.Procedure  `yaml:"procedure,omitempty" json:"procedure,omitempty"`       // the user's own way to release, in place of release.strategy
 	Gate         *gates.Spec         `yaml:"gate,omitempty" json:"gate,omitempty"`                 // what judges each step; without one, nothing does
 	Load         loadgen.Spec        `yaml:"load" json:"load"`                                     // the users
 	Faults       []faults.Spec       `yaml:"faults,omitempty" json:"faults,omitempty"`             // what breaks, and when

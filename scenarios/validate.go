@@ -25,7 +25,11 @@ func (v *validator) validate() {
 	v.metadata()
 	v.app()
 	v.dependencies()
-	v.release()
+	if v.s.Procedure != nil {
+		v.procedure()
+	} else {
+		v.release()
+	}
 	v.load()
 	if v.s.Gate != nil {
 		v.gate()
@@ -63,6 +67,16 @@ func (v *validator) metadata() {
 
 func (v *validator) release() {
 	r := v.s.Release
+	for _, key := range []string{"release", "release.strategy"} {
+		if !v.given(key) {
+			v.want(false, key, "missing: write how traffic moves, or a procedure in its place")
+			return
+		}
+	}
+	if r.Strategy == release.StrategyProcedure {
+		v.want(false, "release.strategy", "the procedure is missing: write it in a section of its own, beside release")
+		return
+	}
 	if !v.sound("app.kind") {
 		return // which strategies there are for it, nobody can say
 	}
@@ -188,6 +202,7 @@ func (v *validator) expect(lastingFault bool) {
 	v.want(e.Availability == nil || *e.Availability > 0, "expect.availability", "0%% is always met: write what is promised")
 	v.want(e.Detection == nil || v.given("gate"), "expect.detection", "not measured without a gate: add one, or leave this out")
 	v.want(e.Detection == nil || e.Outcome != "promoted", "expect.detection", "not measured in a release that is promoted: nothing is decided against it")
+	v.want(e.Procedure == nil || v.s.Procedure != nil, "expect.procedure", "there is no procedure: leave this out")
 	v.want(e.RecoverAfterFault == nil || lastingFault, "expect.recoverAfterFault",
 		"not measured without a fault that lasts: add one with for, or leave this out")
 }

@@ -22,12 +22,18 @@ func (v *validator) faults() (lasting bool) {
 
 // at checks that a fault is pinned to one instant, and to one that there is.
 func (v *validator) at(key string, at faults.At) {
-	given := slices.DeleteFunc([]string{"step", "after", "event"}, func(name string) bool { return !v.given(join(key, name)) })
+	given := slices.DeleteFunc([]string{"step", "write", "after", "event"}, func(name string) bool { return !v.given(join(key, name)) })
 	if len(given) != 1 {
-		v.want(false, key, "%d of step, after and event are given: pin the fault to exactly one", len(given))
+		v.want(false, key, "%d of step, write, after and event are given: pin the fault to exactly one", len(given))
 		return
 	}
-	v.want(at.When == "" || at.Step != "", key+".when", "only with step: %s has a single instant", given[0])
+	v.want(at.When == "" || at.Step != "" || at.Write != 0, key+".when", "only with step and write: %s has a single instant", given[0])
+	if v.s.Procedure != nil {
+		v.want(at.Step == "", key+".step", "the steps of a procedure are its writes: pin the fault to one with write, such as write: 1 for the first")
+		v.want(at.Step != "" || at.Write > 0 || given[0] != "write", key+".write", "%d: writes are counted from 1", at.Write)
+		return
+	}
+	v.want(given[0] != "write", key+".write", "only a procedure has writes to count: use step, after or event")
 	steps, err := release.StepNames(v.s.Release, v.s.App)
 	if at.Step == "" || err != nil {
 		return

@@ -17,12 +17,12 @@ import (
 
 // required are the keys a section cannot do without.
 var required = map[reflect.Type][]string{
-	reflect.TypeFor[Scenario]():            {"apiVersion", "kind", "metadata", "why", "app", "release", "load", "expect"},
+	reflect.TypeFor[Scenario]():            {"apiVersion", "kind", "metadata", "why", "app", "load", "expect"},
 	reflect.TypeFor[Metadata]():            {"name"},
 	reflect.TypeFor[release.App]():         {"image", "service", "ports"},
 	reflect.TypeFor[dependencies.Spec]():   {"name", "image"},
 	reflect.TypeFor[dependencies.HTTP]():   {"path"},
-	reflect.TypeFor[release.Spec]():        {"strategy"},
+	reflect.TypeFor[release.Procedure]():   {"script"},
 	reflect.TypeFor[release.Match]():       {"value"},
 	reflect.TypeFor[release.Supersede]():   {"step", "by"},
 	reflect.TypeFor[gates.ErrorLimit]():    {"max"},
@@ -67,7 +67,7 @@ var choices = map[string]choice{
 }
 
 // expectations are the checks of what a scenario expects: each is named after its key.
-var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault"}
+var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault", "procedure"}
 
 // judge says what is wrong with word; "" if nothing is.
 func (c choice) judge(word string) string {
@@ -87,7 +87,6 @@ func (c choice) judge(word string) string {
 // planned are keys of the format that nothing implements yet, by their path with
 // every index as [], and what does the job meanwhile.
 var planned = map[string]string{
-	"procedure":            "release.strategy moves the traffic",
 	"app.manifests":        "app.image makes the Deployment and the Service",
 	"app.chart":            "app.image makes the Deployment and the Service",
 	"app.kustomize":        "app.image makes the Deployment and the Service",
@@ -99,7 +98,7 @@ var planned = map[string]string{
 	"app.baseline.patch":   variants,
 	"app.candidate.values": variants,
 	"app.candidate.patch":  variants,
-	"release.procedure":    "release.strategy moves the traffic",
+	"release.procedure":    "procedure, beside release",
 	"gate.sequential":      thresholds,
 	"gate.compare":         thresholds,
 	"gate.prometheus":      thresholds,
@@ -111,7 +110,6 @@ var planned = map[string]string{
 	"load.diff":            generated,
 	"load.requests[].auth": "headers, with " + literal,
 	"faults[].repeat":      "one entry under faults for each time",
-	"faults[].at.write":    "step, after or event",
 	"expect.diff":          measured,
 	"expect.lostWrites":    measured,
 }

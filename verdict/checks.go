@@ -23,6 +23,7 @@ var checks = []Check{
 	detectionCheck{},
 	availabilityCheck{},
 	recoverAfterFaultCheck{},
+	procedureCheck{},
 }
 
 // judgeChecks asks the checks that the scenario has an expectation for.

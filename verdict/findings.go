@@ -31,12 +31,20 @@ func (e *Evidence) onRelease() string {
 		return "the release never returned"
 	case ended.Data.Err != "" && *e.outcome == Promoted:
 		return "the release reported an error although the traffic was promoted: " + ended.Data.Err
+	case ended.Data.Err == "" && e.byProcedure() && *e.outcome != Promoted:
+		return fmt.Sprintf("the procedure ended with exit code 0 although it is %s: %s", *e.outcome, explain(*e.outcome))
 	case ended.Data.Err == "" && (*e.outcome == Stuck || *e.outcome == Failed):
 		return fmt.Sprintf("the release reported no error although it is %s: %s", *e.outcome, explain(*e.outcome))
 	case ended.Data.Err != "":
 		return "the release reported: " + ended.Data.Err
 	}
 	return ""
+}
+
+// byProcedure reports whether the release was the user's own procedure.
+func (e *Evidence) byProcedure() bool {
+	_, ran := history.First[history.ProcedureBegan](e.Events)
+	return ran
 }
 
 func (e *Evidence) onIncidents() string {

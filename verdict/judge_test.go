@@ -137,6 +137,8 @@ func TestEachCheckCanFail(t *testing.T) {
 		"availability": {history.Expect{Availability: fraction(0.9)}, rolledBack, func() *story { return rolledBack().outage(8, 10.4, refused) }},
 		"recoverAfterFault": {history.Expect{RecoverAfterFault: lasting(time.Second)},
 			func() *story { return faulty(10).outage(8, 10.5, refused) }, func() *story { return faulty(10).outage(8, 12, refused) }},
+		"procedure": {history.Expect{Procedure: &history.ExpectProcedure{Exit: 3}},
+			func() *story { return ending(history.ProcedureEnded{Attempt: 1, Exit: 3}) }, func() *story { return ending(history.ProcedureEnded{Attempt: 1}) }},
 	}
 	for _, check := range checks {
 		c, ok := controls[check.Name()]

@@ -124,6 +124,7 @@ type Requests struct {
 // Step is one step of the cutover.
 type Step struct {
 	Name    string   `json:"name"`
+	Title   string   `json:"title,omitempty"` // what it is, where the name does not say
 	BeginMs *float64 `json:"beginMs"`
 	LiveMs  *float64 `json:"liveMs"`
 	EndMs   *float64 `json:"endMs"`

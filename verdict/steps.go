@@ -10,7 +10,7 @@ func (e *Evidence) listSteps() []Step {
 	for _, event := range e.Events {
 		if began, ok := history.Decode[history.StepBegan](event); ok {
 			latest[began.Name] = len(list)
-			list = append(list, Step{Name: began.Name, BeginMs: event.At.Millis()})
+			list = append(list, Step{Name: began.Name, Title: began.Title, BeginMs: event.At.Millis()})
 		}
 		if live, ok := history.Decode[history.StepLive](event); ok {
 			if i, known := latest[live.Name]; known {

@@ -1,0 +1,191 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cutover-dev/cutover/apiproxy"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
+	"github.com/cutover-dev/cutover/cluster/inside"
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/release"
+)
+
+// procedure is the user's own way to release, in a run.
+type procedure struct {
+	release.Procedure
+	proxy *apiproxy.Proxy
+	in    release.Surroundings // complete once it was prepared
+	log   *os.File
+	knows *release.Recogniser
+
+	mu    sync.Mutex
+	reach int // how many of the candidate's pods users are to reach
+}
+
+// newProcedure makes the way on which the procedure of a run reaches the API server.
+func newProcedure(r *run) (*procedure, error) {
+	proxy, err := apiproxy.New(r.Cluster.REST(), r.clock, r.record)
+	return &procedure{Procedure: *r.scenario.Procedure, proxy: proxy}, err
+}
+
+// deps is what the release runs the procedure with.
+func (p *procedure) deps(r *run) release.ProcedureDeps {
+	return release.ProcedureDeps{
+		Start: func(ctx context.Context) (release.Running, error) {
+			return p.in.Start(ctx, p.Procedure, p.Script, p.Args)
+		},
+		API: p.proxy, Sink: r.record,
+	}
+}
+
+// end closes what was opened for the procedure, which does not run any more.
+func (p *procedure) end() {
+	if p != nil && p.log != nil {
+		_ = p.log.Close() // what it said is in the events, too
+	}
+}
+
+// setsUp reports whether the procedure brings up the baseline itself.
+func (p *procedure) setsUp() bool { return p != nil && p.Setup != "" }
+
+// procedureNeeds says what the procedure needs and is not here; "" if nothing is missing.
+func (r *run) procedureNeeds() string {
+	if r.procedure == nil {
+		return ""
+	}
+	if _, can := r.Cluster.(inside.Cluster); !can {
+		return fmt.Sprintf("a procedure runs in the cluster's network, and that of a cluster of sort %s cannot be entered from here", r.Cluster.Provider())
+	}
+	for _, program := range []string{"nsenter", "unshare"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Sprintf("a procedure is put into the cluster's network by %s, which is not on this machine: install the package util-linux", program)
+		}
+	}
+	if err := r.procedure.Lacking(r.ownPrograms()); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// ownPrograms is the folder of programs that were built for the cluster, kubectl among
+// them; "" if there is none.
+func (r *run) ownPrograms() string {
+	built, are := r.Cluster.(interface{ Programs() components.Programs })
+	if !are {
+		return ""
+	}
+	return built.Programs().Path("")
+}
+
+// prepareProcedure makes all that the procedure needs to be started: what is on disk
+// goes with the ledger, and the proxy with the run.
+func (r *run) prepareProcedure(ctx, back context.Context) error {
+	if r.procedure == nil {
+		return nil
+	}
+	p, in := r.procedure, r.Cluster.(inside.Cluster)
+	scratch, _, err := r.makeScratch(ctx)
+	if err != nil {
+		return err
+	}
+	listener, err := in.ListenInside(ctx)
+	if err != nil {
+		return fmt.Errorf("listen for the procedure in the cluster's network: %w", err)
+	}
+	r.inBackground(back, "serve the procedure", func(ctx context.Context) error { return p.proxy.Serve(ctx, listener) })
+	token, err := p.proxy.Admit("procedure")
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := p.proxy.Kubeconfig(listener.Addr().String(), token, r.namespace)
+	if err != nil {
+		return err
+	}
+	dns, err := r.clusterDNS(ctx)
+	if err != nil {
+		return err
+	}
+	if p.log, err = os.OpenFile(filepath.Join(r.Out, "procedure.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+		return err
+	}
+	p.in = release.Surroundings{
+		Cluster: in, Executable: r.Platform.Executable, Root: r.scenario.Root(), Scratch: scratch, Kubeconfig: kubeconfig, DNS: dns,
+		Namespace: r.namespace, App: r.scenario.App, Images: r.app.Images, Own: r.ownPrograms(),
+		Told: release.OutputOf(r.record, r.record), Log: p.log,
+	}
+	return p.in.Furnish(p.Procedure)
+}
+
+// clusterDNS is the address of the cluster's DNS.
+func (r *run) clusterDNS(ctx context.Context) (string, error) {
+	var services corev1.ServiceList
+	if err := r.client.List(ctx, &services, client.InNamespace("kube-system"), client.MatchingLabels{"k8s-app": "kube-dns"}); err != nil {
+		return "", fmt.Errorf("look for the cluster's DNS: %w", err)
+	}
+	for _, service := range services.Items {
+		if service.Spec.ClusterIP != "" && service.Spec.ClusterIP != corev1.ClusterIPNone {
+			return service.Spec.ClusterIP, nil
+		}
+	}
+	return "", errors.New("the cluster has no DNS: there is no Service with the label k8s-app=kube-dns in kube-system")
+}
+
+// setUp has the procedure's own setup bring up the baseline, and returns when the app's
+// Service has an endpoint that is ready.
+func (r *run) setUp(ctx context.Context) error {
+	p := r.procedure
+	running, err := p.in.Start(ctx, p.Procedure, p.Setup, nil)
+	if err != nil {
+		return err
+	}
+	code, err := running.Wait()
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return fmt.Errorf("procedure.setup ended with exit code %d: what it said is in procedure.log of the record", code)
+	}
+	if err := r.app.AwaitServing(ctx); err != nil {
+		return fmt.Errorf("procedure.setup brought up no baseline: %w", err)
+	}
+	return r.recognise(ctx)
+}
+
+// recognise learns to tell the versions of pods that a procedure deploys.
+func (r *run) recognise(ctx context.Context) (err error) {
+	if r.procedure != nil {
+		r.procedure.knows, err = r.app.Recognise(ctx)
+	}
+	return err
+}
+
+// reduced tells whether a write of the procedure leaves users fewer of the candidate's
+// pods than they were to have: that is the decision to roll back, and recorded as such.
+func (p *procedure) reduced(r *run) func(ctx context.Context, step, what string, began history.Micros) bool {
+	return func(ctx context.Context, step, what string, began history.Micros) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		now, err := r.app.Reach(ctx, p.knows)
+		before := p.reach
+		if err == nil { // or the next write is compared with what was known before
+			p.reach = now
+		}
+		if err != nil || now >= before {
+			return false
+		}
+		r.record.Event(history.NewEvent(began, history.Decision{
+			Step: step, Action: stepRollback, First: history.Never,
+			Because: fmt.Sprintf("%s: %s leaves users %d of the candidate's pods; there were to be %d", step, what, now, before),
+		}))
+		return true
+	}
+}

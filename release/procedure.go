@@ -1,0 +1,208 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/cutover-dev/cutover/apiproxy"
+	"github.com/cutover-dev/cutover/history"
+)
+
+// Procedure is the procedure section of a scenario: the user's own way to release,
+// which is run as the system under test.
+type Procedure struct {
+	Script string            `yaml:"script" json:"script"`                   // an executable file, as seen from the scenario's root
+	Args   []string          `yaml:"args,omitempty" json:"args,omitempty"`   // its arguments
+	Tools  []string          `yaml:"tools,omitempty" json:"tools,omitempty"` // all programs that it finds on its PATH
+	Env    map[string]string `yaml:"env,omitempty" json:"env,omitempty"`     // beside what every procedure is told
+	// Setup is a script that brings up the baseline as the procedure expects to find
+	// it; without one there is a Deployment and a Service, both named as the service.
+	Setup string `yaml:"setup,omitempty" json:"setup,omitempty"`
+}
+
+// StepOfWrite is the name of the step that a procedure's n-th write is, from 1.
+func StepOfWrite(n int) string { return "write-" + strconv.Itoa(n) }
+
+// Discoverer is a Stepper that can follow a procedure, whose steps are its writes:
+// known only once they are over.
+type Discoverer interface {
+	// Coming is told of what will be the n-th write if it has an effect. It returns when
+	// it may be done.
+	Coming(ctx context.Context, n int)
+	// Came is told that it was, what it was, and that it took from began until now.
+	Came(ctx context.Context, n int, what string, began history.Micros)
+}
+
+// Running is a procedure that was started.
+type Running interface {
+	// Wait returns the exit code when nothing of it runs any more.
+	Wait() (code int, err error)
+	// Kill ends all of it at once.
+	Kill() error
+}
+
+// procedure is the user's own way to release.
+type procedure struct {
+	start func(ctx context.Context) (Running, error)
+	api   API
+	live  history.Live
+	sink  history.Sink
+
+	mu     sync.Mutex
+	now    *attempt // the latest; nil before the first
+	starts int
+}
+
+// attempt is the procedure, started once.
+type attempt struct {
+	Running
+	over   bool
+	killed bool // by a fault
+}
+
+// API is the API server as procedures see it.
+type API interface{ Intercept(apiproxy.Interceptor) }
+
+// Killer is a release that can be killed, as its own process might be.
+type Killer interface{ Kill() error }
+
+// ProcedureDeps is what a procedure is run with.
+type ProcedureDeps struct {
+	Start func(ctx context.Context) (Running, error) // it; ctx's end is its end
+	API   API                                        // that it reaches
+	Sink  history.Sink
+}
+
+// StrategyProcedure is the strategy of a scenario that has a procedure.
+const StrategyProcedure = "procedure"
+
+var _ = register(StrategyProcedure, strategy{
+	kinds: []string{KindDeployment, KindStatefulSet},
+	// So the baseline is found: one workload and its Service, both named after the app.
+	inPlace: true,
+	steps:   func(Spec, App) ([]Step, error) { return nil, nil },
+	build: func(_ Spec, _ []Step, deps Deps) Release {
+		return &procedure{start: deps.Procedure.Start, api: deps.Procedure.API, live: deps.Live, sink: deps.Procedure.Sink}
+	},
+})
+
+var _ Killer = (*procedure)(nil)
+
+// Steps implements Release: they are discovered.
+func (p *procedure) Steps() (known []Step, complete bool) { return nil, false }
+
+// Run implements Release: it runs the procedure, and once more if it was killed.
+func (p *procedure) Run(ctx context.Context, stepper Stepper) error {
+	discoverer, ok := stepper.(Discoverer)
+	if !ok {
+		return errors.New("whoever runs a procedure must be able to follow steps that are discovered")
+	}
+	p.api.Intercept(&writes{procedure: p, to: discoverer})
+	for {
+		code, killed, err := p.attempt(ctx)
+		switch {
+		case err != nil:
+			return err
+		case killed && ctx.Err() == nil && p.mayGoOn():
+			continue
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case code != 0:
+			return fmt.Errorf("the procedure ended with exit code %d", code)
+		}
+		return nil
+	}
+}
+
+// mayGoOn reports whether a procedure that was killed is run again, which it is once.
+func (p *procedure) mayGoOn() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.starts < 2
+}
+
+func (p *procedure) attempt(ctx context.Context) (code int, killed bool, err error) {
+	running, err := p.start(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	p.mu.Lock()
+	p.starts++
+	number, now := p.starts, &attempt{Running: running}
+	p.now = now
+	p.mu.Unlock()
+	p.tell(history.ProcedureBegan{Attempt: number})
+	code, err = running.Wait()
+	p.mu.Lock()
+	now.over, killed = true, now.killed
+	p.mu.Unlock()
+	p.tell(history.ProcedureEnded{Attempt: number, Exit: code, Killed: killed})
+	return code, killed, err
+}
+
+// Kill ends the procedure as it stands, and returns when nothing of it runs any more.
+func (p *procedure) Kill() error {
+	p.mu.Lock()
+	now := p.now
+	if now == nil || now.over {
+		p.mu.Unlock()
+		return errors.New("the procedure does not run")
+	}
+	now.killed = true
+	p.mu.Unlock()
+	return now.Running.Kill()
+}
+
+// latest is the latest attempt.
+func (p *procedure) latest() *attempt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+// wasKilled reports whether an attempt was.
+func (p *procedure) wasKilled(a *attempt) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return a != nil && a.killed
+}
+
+// Abort implements Release. What a procedure left is its own affair, and shows in the
+// traffic.
+func (p *procedure) Abort(context.Context) error { return nil }
+
+func (p *procedure) tell(payload history.Payload) {
+	p.sink.Event(history.NewEvent(p.live.Now(), payload))
+}
+
+// writes makes steps of writes.
+type writes struct {
+	*procedure
+	to    Discoverer
+	began sync.Map // when each was let through, by its request's number
+}
+
+var _ apiproxy.Interceptor = (*writes)(nil)
+
+// Before implements apiproxy.Interceptor. A write whose procedure was killed while it
+// was held came too late to have an effect, whatever its connection says.
+func (w *writes) Before(ctx context.Context, r apiproxy.Request) apiproxy.Ruling {
+	if r.Next == 0 {
+		return apiproxy.Ruling{}
+	}
+	by := w.latest()
+	w.to.Coming(ctx, r.Next)
+	w.began.Store(r.Number, w.live.Now())
+	return apiproxy.Ruling{Drop: w.wasKilled(by)}
+}
+
+// After implements apiproxy.Interceptor.
+func (w *writes) After(ctx context.Context, r apiproxy.Request, response apiproxy.Response) {
+	began, _ := w.began.LoadAndDelete(r.Number)
+	if response.Step > 0 {
+		w.to.Came(ctx, response.Step, r.String(), began.(history.Micros))
+	}
+}

@@ -1,0 +1,200 @@
+package release
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cutover-dev/cutover/cluster/inside"
+	"github.com/cutover-dev/cutover/history"
+)
+
+// Surroundings are what a procedure runs in.
+type Surroundings struct {
+	Cluster    inside.Cluster
+	Executable string // the cutover program
+	Root       string // folder that paths of the scenario are relative to
+	// Scratch is an empty folder for the time of the run: of tools, configuration and
+	// what the procedure puts into its HOME or TMPDIR.
+	Scratch    string
+	Kubeconfig []byte
+	DNS        string // address of the cluster's
+	Namespace  string
+	App        App
+	Images     map[string]string // as in [Installation]
+	// Own is where programs are that cutover brings along; "" if none.
+	Own string
+	// Told is given each line of the procedure's output.
+	Told func(stream, line string)
+	Log  io.Writer // all of its output as it comes
+}
+
+// Lacking says which tools this machine does not have; nil if it has all.
+func (p Procedure) Lacking(own string) error {
+	var lacking []error
+	for _, tool := range p.Tools {
+		_, err := find(tool, own)
+		lacking = append(lacking, err)
+	}
+	return errors.Join(lacking...)
+}
+
+// find is the path of a tool: of the one that cutover brings along, or of this machine's.
+func find(tool, own string) (string, error) {
+	if own != "" {
+		path := filepath.Join(own, tool)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		return "", fmt.Errorf("the procedure's tool %s is not on this machine: install it, or add its folder to PATH", tool)
+	}
+	return filepath.Abs(path)
+}
+
+// Furnish puts into the scratch folder what the procedure needs.
+func (s Surroundings) Furnish(p Procedure) error {
+	for _, dir := range []string{s.tools(), s.home(), s.temp()} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	resolver := fmt.Sprintf("nameserver %s\nsearch %s.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n", s.DNS, s.Namespace)
+	if err := os.WriteFile(s.resolver(), []byte(resolver), 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.kubeconfig(), s.Kubeconfig, 0o600); err != nil {
+		return err
+	}
+	for _, tool := range p.Tools {
+		path, err := find(tool, s.Own)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(path, filepath.Join(s.tools(), tool)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Surroundings) tools() string      { return filepath.Join(s.Scratch, "tools") }
+func (s Surroundings) home() string       { return filepath.Join(s.Scratch, "home") }
+func (s Surroundings) temp() string       { return filepath.Join(s.Scratch, "tmp") }
+func (s Surroundings) resolver() string   { return filepath.Join(s.Scratch, "resolv.conf") }
+func (s Surroundings) kubeconfig() string { return filepath.Join(s.Scratch, "kubeconfig") }
+
+// environment is all that a procedure has of one.
+func (s Surroundings) environment(p Procedure) []string {
+	told := map[string]string{
+		"PATH": s.tools(), "HOME": s.home(), "TMPDIR": s.temp(), "LANG": "C.UTF-8", "KUBECONFIG": s.kubeconfig(),
+		"CUTOVER_NAMESPACE":       s.Namespace,
+		"CUTOVER_SERVICE":         s.App.Service,
+		"CUTOVER_PORT":            strconv.Itoa(s.App.Ports[httpPort]),
+		"CUTOVER_REPLICAS":        strconv.Itoa(s.App.Replicas),
+		"CUTOVER_BASELINE_IMAGE":  s.Images[cmp.Or(s.App.Baseline.Image, s.App.Image)],
+		"CUTOVER_CANDIDATE_IMAGE": s.Images[cmp.Or(s.App.Candidate.Image, s.App.Image)],
+	}
+	maps.Copy(told, p.Env)
+	var environment []string
+	for _, name := range slices.Sorted(maps.Keys(told)) {
+		environment = append(environment, name+"="+told[name])
+	}
+	return environment
+}
+
+// Reserved reports whether a procedure is told the variable by cutover.
+func Reserved(variable string) bool {
+	return strings.HasPrefix(variable, "CUTOVER_") || slices.Contains([]string{"PATH", "HOME", "TMPDIR", "KUBECONFIG"}, variable)
+}
+
+// Start starts one of the procedure's scripts, in the script's own folder.
+func (s Surroundings) Start(ctx context.Context, p Procedure, script string, args []string) (Running, error) {
+	path := filepath.Join(s.Root, script)
+	output := func(stream string) *lines {
+		return &lines{all: s.Log, tell: func(line string) { s.Told(stream, line) }}
+	}
+	stdout, stderr := output("stdout"), output("stderr")
+	process, err := inside.Start(ctx, s.Cluster, s.Executable, inside.Program{
+		Path: path, Args: args, Dir: filepath.Dir(path), Env: s.environment(p), Resolver: s.resolver(), Stdout: stdout, Stderr: stderr,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &talking{process, []*lines{stdout, stderr}}, nil
+}
+
+// talking is a process whose last lines may have no end.
+type talking struct {
+	*inside.Process
+	output []*lines
+}
+
+// Wait implements Running.
+func (t *talking) Wait() (code int, err error) {
+	code, err = t.Process.Wait()
+	for _, output := range t.output {
+		output.end()
+	}
+	return code, err
+}
+
+// longestLine is how much of a line is told, in bytes.
+const longestLine = 4 << 10
+
+// lines tells a stream line by line.
+type lines struct {
+	all  io.Writer
+	tell func(line string)
+
+	mu   sync.Mutex
+	rest []byte
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = l.all.Write(p) // a full disk must not end the procedure
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole && len(l.rest) < longestLine {
+			return len(p), nil
+		}
+		if !whole {
+			line, rest = l.rest, nil
+		}
+		l.tell(string(line[:min(len(line), longestLine)]))
+		l.rest = rest
+	}
+}
+
+func (l *lines) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 {
+		l.tell(string(l.rest))
+	}
+	l.rest = nil
+}
+
+// OutputOf records lines of a procedure's output.
+func OutputOf(live history.Live, sink history.Sink) func(stream, line string) {
+	return func(stream, line string) {
+		sink.Event(history.NewEvent(live.Now(), history.ProcedureOutput{Stream: stream, Line: line}))
+	}
+}

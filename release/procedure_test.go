@@ -1,0 +1,249 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/cutover-dev/cutover/apiproxy"
+	"github.com/cutover-dev/cutover/history"
+)
+
+// script is a procedure that ends with a code, or when it is killed.
+type script struct {
+	code    int
+	started chan struct{}
+	over    chan struct{}
+	once    sync.Once
+	alive   bool // until it is killed
+}
+
+func (s *script) Wait() (int, error) {
+	close(s.started)
+	if s.alive {
+		<-s.over
+		return 137, nil
+	}
+	return s.code, nil
+}
+
+func (s *script) Kill() error {
+	s.once.Do(func() { close(s.over) })
+	return nil
+}
+
+// api keeps who intercepts.
+type api struct{ by apiproxy.Interceptor }
+
+func (a *api) Intercept(by apiproxy.Interceptor) { a.by = by }
+
+// discoverer keeps what it is told.
+type discoverer struct {
+	Stepper
+	told   []string
+	coming func()
+}
+
+func (d *discoverer) Coming(context.Context, int) {
+	d.told = append(d.told, "coming")
+	if d.coming != nil {
+		d.coming()
+	}
+}
+
+func (d *discoverer) Came(_ context.Context, n int, what string, _ history.Micros) {
+	d.told = append(d.told, StepOfWrite(n)+" "+what)
+}
+
+func newScripted(scripts ...*script) (*procedure, *api, *sink) {
+	api, told, n := &api{}, &sink{}, 0
+	start := func(context.Context) (Running, error) {
+		n++
+		if n > len(scripts) {
+			return nil, errors.New("started too often")
+		}
+		return scripts[n-1], nil
+	}
+	for _, s := range scripts {
+		s.started, s.over = make(chan struct{}), make(chan struct{})
+	}
+	return &procedure{start: start, api: api, live: answering{}, sink: told}, api, told
+}
+
+func TestProcedureEndsAsItsScriptDoes(t *testing.T) {
+	for _, c := range []struct {
+		code int
+		want string
+	}{{0, ""}, {3, "exit code 3"}} {
+		p, _, told := newScripted(&script{code: c.code})
+		err := p.Run(t.Context(), &discoverer{})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("exit code %d: %v", c.code, err)
+		}
+		if ended := history.All[history.ProcedureEnded](told.events); len(ended) != 1 || ended[0].Data != (history.ProcedureEnded{Attempt: 1, Exit: c.code}) {
+			t.Errorf("recorded %+v", ended)
+		}
+	}
+}
+
+func TestProcedureIsRunAgainOnceItWasKilled(t *testing.T) {
+	for _, c := range []struct {
+		comment string
+		scripts []*script
+		kills   int
+		want    string
+	}{
+		{"and goes well then", []*script{{alive: true}, {}}, 1, ""},
+		{"and goes wrong then", []*script{{alive: true}, {code: 1}}, 1, "exit code 1"},
+		{"and is not, the second time", []*script{{alive: true}, {alive: true}}, 2, "exit code 137"},
+	} {
+		p, _, told := newScripted(c.scripts...)
+		ended := make(chan error)
+		go func() { ended <- p.Run(t.Context(), &discoverer{}) }()
+		for _, s := range c.scripts[:c.kills] {
+			<-s.started
+			if err := p.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-ended; (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.comment, err)
+		}
+		attempts := history.All[history.ProcedureEnded](told.events)
+		if len(attempts) != 2 || !attempts[0].Data.Killed {
+			t.Errorf("%s: recorded %+v", c.comment, attempts)
+		}
+	}
+	p, _, _ := newScripted()
+	if err := p.Kill(); err == nil {
+		t.Error("what does not run was killed")
+	}
+}
+
+func TestWritesBecomeSteps(t *testing.T) {
+	p, api, _ := newScripted(&script{})
+	d := &discoverer{}
+	if err := p.Run(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	for n, answer := range []apiproxy.Response{{Step: 1}, {Because: "it changed nothing"}, {Step: 2}} {
+		request := apiproxy.Request{Number: int64(n), Verb: "patch", Kind: "Service", Resource: "services", Name: "shop", Next: 1}
+		api.by.Before(t.Context(), request)
+		api.by.After(t.Context(), request, answer)
+	}
+	read := apiproxy.Request{Number: 9, Verb: "get", Resource: "services"}
+	api.by.Before(t.Context(), read)
+	api.by.After(t.Context(), read, apiproxy.Response{Status: 200})
+	want := []string{"coming", "write-1 patch Service/shop", "coming", "coming", "write-2 patch Service/shop"}
+	if !reflect.DeepEqual(d.told, want) {
+		t.Errorf("told %q, want %q", d.told, want)
+	}
+}
+
+// What is held while the procedure is killed must not take effect afterwards.
+func TestAWriteOfAKilledProcedureIsCutOff(t *testing.T) {
+	scripts := []*script{{alive: true}, {alive: true}}
+	p, api, _ := newScripted(scripts...)
+	d := &discoverer{}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- p.Run(ctx, d) }()
+	request := apiproxy.Request{Verb: "patch", Resource: "services", Name: "shop", Next: 1}
+	<-scripts[0].started
+	d.coming = func() {
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+	}
+	if ruling := api.by.Before(t.Context(), request); !ruling.Drop {
+		t.Errorf("ruling %+v, want it dropped", ruling)
+	}
+	d.coming = nil
+	<-scripts[1].started
+	if ruling := api.by.Before(t.Context(), request); ruling.Drop {
+		t.Error("the second attempt's write was dropped too")
+	}
+	stop()
+	if err := p.Kill(); err != nil {
+		t.Error(err)
+	}
+	<-ended
+}
+
+func TestOutputIsToldLineByLine(t *testing.T) {
+	var all bytes.Buffer
+	var told []string
+	l := &lines{all: &all, tell: func(line string) { told = append(told, line) }}
+	for _, piece := range []string{"one\ntw", "o\n\nthr", "ee"} {
+		if n, err := l.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	l.end()
+	long := strings.Repeat("x", 2*longestLine)
+	_, _ = l.Write([]byte(long))
+	if want := []string{"one", "two", "", "three", long[:longestLine]}; !reflect.DeepEqual(told, want) {
+		t.Errorf("told %.60q, want %.60q", told, want)
+	}
+	if all.String() != "one\ntwo\n\nthree"+long {
+		t.Error("not all of it is in the log")
+	}
+}
+
+func TestVersionsAreRecognisedByWhatRuns(t *testing.T) {
+	env := []corev1.EnvVar{{Name: "A", Value: "1"}, {Name: "VERSION", Value: "v1"}}
+	base := corev1.Container{Name: "app", Image: "shop:1", Env: env}
+	r := &Recogniser{images: []string{"shop:1", "shop:2"}, baseline: base}
+	with := func(change func(*corev1.Container)) corev1.PodSpec {
+		c := *base.DeepCopy()
+		change(&c)
+		return corev1.PodSpec{Containers: []corev1.Container{{Name: "sidecar", Image: "proxy:1"}, c}}
+	}
+	for _, c := range []struct {
+		comment string
+		spec    corev1.PodSpec
+		want    history.Version
+		ours    bool
+	}{
+		{"as it is", with(func(*corev1.Container) {}), history.Baseline, true},
+		{"under another name, with other probes", with(func(c *corev1.Container) { c.Name, c.ReadinessProbe = "web", &corev1.Probe{} }), history.Baseline, true},
+		{"its environment in another order", with(func(c *corev1.Container) { c.Env[0], c.Env[1] = c.Env[1], c.Env[0] }), history.Baseline, true},
+		{"another image", with(func(c *corev1.Container) { c.Image = "shop:2" }), history.Candidate, true},
+		{"another environment", with(func(c *corev1.Container) { c.Env[1].Value = "v2" }), history.Candidate, true},
+		{"other arguments", with(func(c *corev1.Container) { c.Args = []string{"-v2"} }), history.Candidate, true},
+		// Somebody else's.
+		{"a job of the procedure", corev1.PodSpec{Containers: []corev1.Container{{Image: "migrate:1"}}}, history.Unattributed, false},
+	} {
+		if v, ours := r.Version(c.spec); v != c.want || ours != c.ours {
+			t.Errorf("%s: %q, %v", c.comment, v, ours)
+		}
+	}
+}
+
+func TestPodsLearnFromTheRecogniser(t *testing.T) {
+	pods := NewPods(history.NewClock(), &sink{})
+	pod := func(name, hash, image string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Labels: map[string]string{"pod-template-hash": hash}},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}
+	}
+	pods.observe(pod("before", "h1", "shop:1"), false)
+	pods.Recognise(&Recogniser{images: []string{"shop:1", "shop:2"}, baseline: corev1.Container{Image: "shop:1"}})
+	pods.observe(pod("after", "h2", "shop:2"), false)
+	pods.observe(pod("other", "h3", "tool:1"), false)
+	for v, want := range map[history.Version]string{history.Baseline: "h1", history.Candidate: "h2"} {
+		if hash, _ := pods.Hash(v); hash != want {
+			t.Errorf("%s has hash %q, want %q", v, hash, want)
+		}
+	}
+	if _, known := pods.versions["h3"]; known {
+		t.Error("a stranger's pod was taken for the app's")
+	}
+}

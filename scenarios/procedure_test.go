@@ -1,0 +1,95 @@
+package scenarios
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cutover-dev/cutover/release"
+)
+
+const goodProcedure = `apiVersion: cutover.dev/v1alpha1
+kind: Scenario
+metadata: {name: good}
+why: It shows what is wrong with the others.
+app:
+  image: registry.example/shop:1
+  service: shop
+  ports: {http: 8080}
+procedure:
+  script: release.sh
+  args: [--now]
+  tools: [kubectl]
+  env: {RELEASE: v2}
+release: {deadline: 1m}
+load:
+  rate: 200/s
+  slo: {latency: 500ms, availability: 99.9%}
+  requests: [{path: /cart}]
+faults:
+  - at: {write: 2}
+    target: candidate
+    chaos: {kind: PodChaos, spec: {action: pod-kill}}
+expect: {outcome: promoted, procedure: {exit: 0}}
+`
+
+func decodeProcedure(t *testing.T, text string) (Scenario, error) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"release.sh": 0o755, "notes.txt": 0o644} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Decode(filepath.Join(dir, "good.yaml"), []byte(text))
+}
+
+func TestProcedureIsDecoded(t *testing.T) {
+	s, err := decodeProcedure(t, goodProcedure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Procedure.Script != "release.sh" || s.Release.Strategy != release.StrategyProcedure || s.Faults[0].At.Write != 2 || s.Faults[0].At.When != "live" {
+		t.Errorf("decoded %+v, %+v", s.Procedure, s.Faults[0].At)
+	}
+	if layout := s.Release.Layout(); !layout.InPlace {
+		t.Errorf("the baseline lies as %+v, want it in the app's own Service", layout)
+	}
+	if s, err = decodeProcedure(t, strings.Replace(goodProcedure, "release: {deadline: 1m}\n", "", 1)); err != nil || s.Release.Deadline == 0 {
+		t.Errorf("without a section release: %v", err)
+	}
+}
+
+func TestMistakesOfProceduresAreExplained(t *testing.T) {
+	for _, row := range []struct{ old, new, want string }{
+		{"script: release.sh", "script: relaese.sh", ":10: procedure.script: there is no file "},
+		{"script: release.sh", "script: /bin/sh", "procedure.script: /bin/sh: write the path as seen from "},
+		{"script: release.sh", "script: notes.txt", "notes.txt cannot be executed: chmod +x it"},
+		{"  script: release.sh\n", "", ":9: procedure.script: missing"},
+		{"args:", "setup: up.sh\n  args:", ":11: procedure.setup: there is no file "},
+		{"[kubectl]", "[/usr/bin/kubectl]", ":12: procedure.tools[0]: \"/usr/bin/kubectl\" is no program's name"},
+		{"RELEASE: v2", "KUBECONFIG: mine", ":13: procedure.env.KUBECONFIG: cutover itself says what KUBECONFIG is"},
+		{"RELEASE: v2", "CUTOVER_PORT: '1'", "cutover itself says what CUTOVER_PORT is"},
+		{"RELEASE: v2", "A-B: v2", "\"A-B\" is no variable's name"},
+		// Two that would move the traffic, or decide about it.
+		{"{deadline: 1m}", "{deadline: 1m, strategy: canary}", ":14: release.strategy: the procedure moves the traffic"},
+		{"{deadline: 1m}", "{deadline: 1m, hold: 1s}", ":14: release.hold: the procedure moves the traffic"},
+		{"load:\n", "gate: {errors: {max: 1%}}\nload:\n", ":15: gate: a procedure decides by itself"},
+		// Its steps are its writes.
+		{"{write: 2}", "{step: promote}", ":20: faults[0].at.step: the steps of a procedure are its writes"},
+		{"{write: 2}", "{write: 0}", ":20: faults[0].at.write: 0: writes are counted from 1"},
+		{"{write: 2}", "{write: 2, after: 1s}", ":20: faults[0].at: 2 of step, write, after and event are given"},
+	} {
+		text := strings.Replace(goodProcedure, row.old, row.new, 1)
+		_, err := decodeProcedure(t, text)
+		switch {
+		case text == goodProcedure:
+			t.Errorf("%q changes nothing", row.old)
+		case err == nil:
+			t.Errorf("%q: accepted, want %s", row.new, row.want)
+		case !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "\n"):
+			t.Errorf("%q:\n got %v\nwant %s", row.new, err, row.want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package scenarios
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cutover-dev/cutover/release"
+)
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// procedure checks the user's own way to release, and that nothing else is to do it.
+func (v *validator) procedure() {
+	p := v.s.Procedure
+	v.script("procedure.script", p.Script)
+	if p.Setup != "" {
+		v.script("procedure.setup", p.Setup)
+	}
+	for i, tool := range p.Tools {
+		v.want(tool != "" && !strings.ContainsAny(tool, "/ \t"), elem("procedure.tools", i), "%q is no program's name: write it as it is called, such as kubectl", tool)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		key := join("procedure.env", name)
+		v.want(variableName.MatchString(name), key, "%q is no variable's name", name)
+		v.want(!release.Reserved(name), key, "cutover itself says what %s is", name)
+	}
+	for _, key := range []string{"strategy", "steps", "hold", "watch"} {
+		v.want(!v.given(join("release", key)), join("release", key), "the procedure moves the traffic: leave it out, or the procedure; with a procedure, release has only deadline")
+	}
+	v.want(v.s.Gate == nil, "gate", "a procedure decides by itself: leave it out")
+}
+
+// script checks that there is a program in the file.
+func (v *validator) script(key, path string) {
+	v.want(!filepath.IsAbs(path), key, "%s: write the path as seen from %s", path, v.s.Root())
+	file := filepath.Join(v.s.Root(), path)
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		v.want(false, key, "there is no file %s: write the path as seen from %s", file, v.s.Root())
+		return
+	}
+	v.want(info.Mode()&0o111 != 0, key, "%s cannot be executed: chmod +x it", file)
+}
