@@ -1,6 +1,7 @@
 package apiproxy
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -25,6 +26,14 @@ type Ruling struct {
 	Fail int
 	// Drop cuts the connection instead, without an answer.
 	Drop bool
+}
+
+// With is both rulings on one request.
+func (r Ruling) With(o Ruling) Ruling {
+	if r.Hold == nil {
+		r.Hold = o.Hold
+	}
+	return Ruling{Delay: r.Delay + o.Delay, Hold: r.Hold, Fail: cmp.Or(r.Fail, o.Fail), Drop: r.Drop || o.Drop}
 }
 
 // wait returns when the request may go on; false if its writer went away.
@@ -60,8 +69,11 @@ type Response struct {
 	Before, After string
 }
 
-// pass lets everything pass.
-type pass struct{}
+// Pass lets everything pass.
+type Pass struct{}
 
-func (pass) Before(context.Context, Request) Ruling   { return Ruling{} }
-func (pass) After(context.Context, Request, Response) {}
+// Before implements Interceptor.
+func (Pass) Before(context.Context, Request) Ruling { return Ruling{} }
+
+// After implements Interceptor.
+func (Pass) After(context.Context, Request, Response) {}

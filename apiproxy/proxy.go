@@ -54,7 +54,7 @@ func New(config *rest.Config, clock history.Clock, sink history.Sink) (*Proxy, e
 	if err != nil {
 		return nil, fmt.Errorf("the API server's address: %w", err)
 	}
-	p := &Proxy{server: server, clock: clock, sink: sink, interceptor: pass{}, writers: map[[sha256.Size]byte]string{}, kinds: map[string]string{}}
+	p := &Proxy{server: server, clock: clock, sink: sink, interceptor: Pass{}, writers: map[[sha256.Size]byte]string{}, kinds: map[string]string{}}
 	if p.transport, err = rest.TransportFor(config); err != nil {
 		return nil, fmt.Errorf("the way to the API server: %w", err)
 	}

@@ -22,6 +22,7 @@ func (t *tracker) Came(ctx context.Context, n int, what string, began history.Mi
 	step := release.StepOfWrite(n)
 	t.sink.Event(history.NewEvent(began, history.StepBegan{Name: step, Title: what}))
 	t.tell(history.StepLive{Name: step, Weight: release.NoWeight})
+	t.faults.own(ctx, step, whenLive)
 	t.faults.live(ctx, step)
 	if t.reduced(ctx, step, what, began) {
 		t.faults.event(ctx, stepRollback)

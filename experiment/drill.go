@@ -31,7 +31,7 @@ func (r *run) drill(ctx context.Context) error {
 	rehearsed := map[string]bool{}
 	for _, p := range r.faults.planned {
 		name := p.fault.Name()
-		if rehearsed[name] {
+		if rehearsed[name] || faults.IsOwn(p.fault.Kind()) { // those leave nothing to undo in the cluster
 			continue
 		}
 		rehearsed[name] = true

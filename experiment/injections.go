@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type pinned struct {
 	mu    sync.Mutex
 	undo  safety.Undo
 	fired bool
+
+	onRequest
 }
 
 // Instants of a step that a fault can be pinned to.
@@ -66,6 +69,8 @@ func (all *injections) describe() []history.PlannedFault {
 			when = "after " + p.spec.At.After.String()
 		case p.spec.At.Event != "":
 			when = "event " + p.spec.At.Event
+		case p.spec.At.Request != nil:
+			when = strings.TrimSpace(when + " " + p.spec.At.Request.String())
 		case when == "":
 			when = whenLive
 		}
@@ -212,6 +217,9 @@ func (all *injections) heal(ctx context.Context) {
 // target is what a fault of the scenario is injected into: the pods of the
 // versions that it names, told by their template hash.
 func (r *run) target(p *pinned) (faults.Target, error) {
+	if faults.IsOwn(p.fault.Kind()) {
+		return r.ownTarget(p), nil
+	}
 	versions := map[string][]history.Version{
 		"baseline": {history.Baseline}, "candidate": {history.Candidate}, "both": {history.Baseline, history.Candidate},
 	}[p.spec.Target]

@@ -140,6 +140,9 @@ func NewSeed() (int64, error) {
 // assemble builds strategy, router, tracker and faults from the scenario.
 func (r *run) assemble() (err error) {
 	sc := r.scenario
+	if r.faults, err = newInjections(r); err != nil {
+		return err
+	}
 	r.pods = release.NewPods(r.clock, r.record)
 	layout := sc.Release.Layout()
 	r.app = &release.Installation{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Spec: sc.Release, Layout: layout, Pods: r.pods}
@@ -154,9 +157,6 @@ func (r *run) assemble() (err error) {
 		deps.Procedure = r.procedure.deps(r)
 	}
 	if r.strategy, err = release.New(sc.Release, sc.App, deps); err != nil {
-		return err
-	}
-	if r.faults, err = newInjections(r); err != nil {
 		return err
 	}
 	r.tracker = &tracker{live: r.record, sink: r.record, faults: r.faults,

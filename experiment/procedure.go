@@ -43,7 +43,7 @@ func (p *procedure) deps(r *run) release.ProcedureDeps {
 		Start: func(ctx context.Context) (release.Running, error) {
 			return p.in.Start(ctx, p.Procedure, p.Script, p.Args)
 		},
-		API: p.proxy, Sink: r.record,
+		API: p.proxy, OnRequests: r.faults, Sink: r.record,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/apiproxy"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/safety"
 )
@@ -56,6 +58,11 @@ type Target struct {
 	// Emit is told FaultApplied, FaultInjected for each pod, also those born while
 	// the fault lasts, and FaultEnded for a lasting one. It may be nil.
 	Emit func(history.Payload)
+	// Procedure is the release's own process; nil of a built-in strategy.
+	Procedure Killer
+	// Rule says what becomes of the request that the fault is pinned to; nil if it is
+	// pinned to none.
+	Rule func(apiproxy.Ruling)
 }
 
 // Dialer opens a TCP connection to a pod's address, from inside the cluster's network.
@@ -117,6 +124,13 @@ func Supported() []string {
 // not supported yet; what nobody has, as unknown.
 func Parse(spec Spec) (Fault, error) {
 	kind := spec.Chaos.Kind
+	if IsOwn(kind) {
+		return parseOwn(spec)
+	}
+	if spec.Target == TargetProcedure || spec.Target == TargetAPIServer {
+		return nil, fmt.Errorf("target: a %s is on pods, and the %s is none: write candidate, baseline or both, or a kind of our own: %s",
+			kind, spec.Target, list(slices.Sorted(maps.Keys(own))))
+	}
 	if _, known := v1alpha1.AllKindsIncludeScheduleAndWorkflow()[kind]; !known {
 		return nil, fmt.Errorf("chaos.kind: unknown kind %q: Chaos Mesh knows %s; supported are %s",
 			kind, list(chaosKinds()), list(Supported()))

@@ -14,6 +14,7 @@ type Driver string
 const (
 	ChaosMesh Driver = "chaos-mesh"
 	Agent     Driver = "agent"
+	Cutover   Driver = "cutover" // of the kinds of our own
 )
 
 // The API groups of chaos objects. An object has one group, and a group has one
@@ -81,6 +82,9 @@ var byNetem = []string{
 // Of says who serves a fault: Chaos Mesh where it is and can, else the agent if it
 // can. The error says, for people, which of them lacks what, and what to do.
 func (s Serving) Of(f Fault) (Service, error) {
+	if IsOwn(f.Kind()) {
+		return Service{Driver: Cutover}, nil
+	}
 	meshLacks, agentLacks := s.meshLacks(f), s.agentLacks(f)
 	switch {
 	case meshLacks == "" && s.Only != Agent:

@@ -48,8 +48,10 @@ type Running interface {
 type procedure struct {
 	start func(ctx context.Context) (Running, error)
 	api   API
-	live  history.Live
-	sink  history.Sink
+	// onRequests is told of every request.
+	onRequests apiproxy.Interceptor
+	live       history.Live
+	sink       history.Sink
 
 	mu     sync.Mutex
 	now    *attempt // the latest; nil before the first
@@ -73,7 +75,10 @@ type Killer interface{ Kill() error }
 type ProcedureDeps struct {
 	Start func(ctx context.Context) (Running, error) // it; ctx's end is its end
 	API   API                                        // that it reaches
-	Sink  history.Sink
+	// OnRequests is told of each of its requests. A write is dropped whose procedure
+	// was killed meanwhile.
+	OnRequests apiproxy.Interceptor
+	Sink       history.Sink
 }
 
 // StrategyProcedure is the strategy of a scenario that has a procedure.
@@ -85,7 +90,7 @@ var _ = register(StrategyProcedure, strategy{
 	inPlace: true,
 	steps:   func(Spec, App) ([]Step, error) { return nil, nil },
 	build: func(_ Spec, _ []Step, deps Deps) Release {
-		return &procedure{start: deps.Procedure.Start, api: deps.Procedure.API, live: deps.Live, sink: deps.Procedure.Sink}
+		return &procedure{start: deps.Procedure.Start, api: deps.Procedure.API, onRequests: deps.Procedure.OnRequests, live: deps.Live, sink: deps.Procedure.Sink}
 	},
 })
 
@@ -187,22 +192,23 @@ type writes struct {
 
 var _ apiproxy.Interceptor = (*writes)(nil)
 
-// Before implements apiproxy.Interceptor. A write whose procedure was killed while it
-// was held came too late to have an effect, whatever its connection says.
+// Before implements apiproxy.Interceptor. A request whose procedure was killed while
+// it was held came too late to have an effect, whatever its connection says.
 func (w *writes) Before(ctx context.Context, r apiproxy.Request) apiproxy.Ruling {
-	if r.Next == 0 {
-		return apiproxy.Ruling{}
-	}
 	by := w.latest()
-	w.to.Coming(ctx, r.Next)
-	w.began.Store(r.Number, w.live.Now())
-	return apiproxy.Ruling{Drop: w.wasKilled(by)}
+	ruling := w.onRequests.Before(ctx, r)
+	if r.Next > 0 && !w.wasKilled(by) {
+		w.to.Coming(ctx, r.Next)
+		w.began.Store(r.Number, w.live.Now())
+	}
+	ruling.Drop = ruling.Drop || w.wasKilled(by)
+	return ruling
 }
 
 // After implements apiproxy.Interceptor.
 func (w *writes) After(ctx context.Context, r apiproxy.Request, response apiproxy.Response) {
-	began, _ := w.began.LoadAndDelete(r.Number)
-	if response.Step > 0 {
+	if began, passed := w.began.LoadAndDelete(r.Number); passed && response.Step > 0 {
 		w.to.Came(ctx, response.Step, r.String(), began.(history.Micros))
 	}
+	w.onRequests.After(ctx, r, response)
 }

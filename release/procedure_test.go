@@ -75,7 +75,7 @@ func newScripted(scripts ...*script) (*procedure, *api, *sink) {
 	for _, s := range scripts {
 		s.started, s.over = make(chan struct{}), make(chan struct{})
 	}
-	return &procedure{start: start, api: api, live: answering{}, sink: told}, api, told
+	return &procedure{start: start, api: api, onRequests: apiproxy.Pass{}, live: answering{}, sink: told}, api, told
 }
 
 func TestProcedureEndsAsItsScriptDoes(t *testing.T) {

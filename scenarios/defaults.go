@@ -53,8 +53,12 @@ func (s *Scenario) finish() {
 		s.Release.Strategy = release.StrategyProcedure
 	}
 	for i := range s.Faults {
-		if at := &s.Faults[i].At; (at.Step != "" || at.Write > 0) && at.When == "" {
+		at := &s.Faults[i].At
+		if (at.Step != "" || at.Write > 0) && at.When == "" {
 			at.When = "live"
+		}
+		if at.Request != nil && at.When == "" {
+			at.When = "before"
 		}
 	}
 }

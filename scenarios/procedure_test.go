@@ -79,7 +79,19 @@ func TestMistakesOfProceduresAreExplained(t *testing.T) {
 		// Its steps are its writes.
 		{"{write: 2}", "{step: promote}", ":20: faults[0].at.step: the steps of a procedure are its writes"},
 		{"{write: 2}", "{write: 0}", ":20: faults[0].at.write: 0: writes are counted from 1"},
-		{"{write: 2}", "{write: 2, after: 1s}", ":20: faults[0].at: 2 of step, write, after and event are given"},
+		{"{write: 2}", "{write: 2, after: 1s}", ":20: faults[0].at: 2 of step, write, request, after and event are given"},
+		{"{write: 2}", "{request: {}}", ":20: faults[0].at.request: it says nothing of the request"},
+		{"{write: 2}", "{request: {verb: patsch}}", ":20: faults[0].at.request.verb: unknown word \"patsch\""},
+		{"{write: 2}", "{request: {verb: patch, nth: 0}}", ":20: faults[0].at.request.nth: 0: requests are counted from 1"},
+		{"{write: 2}", "{request: {verb: patch}, when: live}", ":20: faults[0].at.when: a request has before and after"},
+		{"{write: 2}", "{write: 2, when: after}", ":20: faults[0].at.when: a write has before, begin and live"},
+		// Kinds of our own, and what they are on.
+		{"target: candidate", "target: procedure", ":21: faults[0].target: a PodChaos is on pods"},
+		{"PodChaos, spec: {action: pod-kill}", "ProcedureChaos, spec: {action: kill}", ":21: faults[0].target: a ProcedureChaos is on the procedure"},
+		{"target: candidate\n    chaos: {kind: PodChaos, spec: {action: pod-kill}}", "target: procedure\n    chaos: {kind: ProcedureChaos, spec: {action: maim}}",
+			"faults[0].chaos.spec.action: a ProcedureChaos has no action \"maim\""},
+		{"target: candidate\n    chaos: {kind: PodChaos, spec: {action: pod-kill}}", "target: apiserver\n    chaos: {kind: RequestChaos, spec: {action: hold}}",
+			":20: faults[0].at: a RequestChaos is on one request"},
 	} {
 		text := strings.Replace(goodProcedure, row.old, row.new, 1)
 		_, err := decodeProcedure(t, text)

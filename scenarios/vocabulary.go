@@ -50,11 +50,14 @@ var choices = map[string]choice{
 	"gate.noData":            {known: []string{gates.NoDataRollback, gates.NoDataHold, gates.NoDataProceed}},
 	"load.arrivals":          {known: []string{loadgen.Poisson, loadgen.Constant}, planned: []string{"replay"}},
 	"load.requests[].method": {known: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}},
-	"faults[].at.when":       {known: []string{"before", "begin", "live"}},
+	"faults[].at.when":       {known: []string{"before", "begin", "live", "after"}},
 	"faults[].at.event":      {known: []string{"rollback"}},
+	"faults[].at.request.verb": {known: []string{
+		"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "exec", "attach", "port-forward", "proxy",
+	}},
 	"faults[].target": {
-		known:   []string{"candidate", "baseline", "both"},
-		planned: []string{"procedure", "gate", "apiserver"},
+		known:   []string{"candidate", "baseline", "both", faults.TargetProcedure, faults.TargetAPIServer},
+		planned: []string{"gate"},
 		others:  "a workload by its name",
 	},
 	"expect.outcome": {known: []string{
