@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	certutil "k8s.io/client-go/util/cert"
+	"sigs.k8s.io/yaml"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -104,7 +105,8 @@ func (p *Proxy) Admit(writer string) (token string, err error) {
 }
 
 // Kubeconfig is the file that brings a writer with that token to the proxy, which
-// listens at address, in the given namespace.
+// listens at address, in the given namespace. It is JSON, which is YAML too, for
+// writers in languages that read only that.
 func (p *Proxy) Kubeconfig(address, token, namespace string) ([]byte, error) {
 	const name = "cutover"
 	config := clientcmdapi.NewConfig()
@@ -112,7 +114,11 @@ func (p *Proxy) Kubeconfig(address, token, namespace string) ([]byte, error) {
 	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name, Namespace: namespace}
 	config.CurrentContext = name
-	return clientcmd.Write(*config)
+	file, err := clientcmd.Write(*config)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.YAMLToJSON(file)
 }
 
 // Serve serves writers until ctx ends, and then cuts them off. The listener's host is

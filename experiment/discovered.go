@@ -21,7 +21,7 @@ func (t *tracker) Coming(ctx context.Context, n int) {
 func (t *tracker) Came(ctx context.Context, n int, what string, began history.Micros) {
 	step := release.StepOfWrite(n)
 	t.sink.Event(history.NewEvent(began, history.StepBegan{Name: step, Title: what}))
-	t.tell(history.StepLive{Name: step, Weight: release.NoWeight})
+	t.tell(history.StepLive{Name: step, Title: what, Weight: release.NoWeight})
 	t.faults.own(ctx, step, whenLive)
 	t.faults.live(ctx, step)
 	if t.reduced(ctx, step, what, began) {

@@ -122,7 +122,8 @@ type StepBegan struct {
 // StepLive is the instant a step's effect was observed, not merely accepted.
 type StepLive struct {
 	Name   string `json:"name"`
-	Weight int    `json:"weight"` // candidate's share in per cent; -1 if the step does not move traffic
+	Title  string `json:"title,omitempty"` // as in StepBegan
+	Weight int    `json:"weight"`          // candidate's share in per cent; -1 if the step does not move traffic
 }
 
 // StepEnded is the instant a step was left.

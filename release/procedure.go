@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/cutover-dev/cutover/apiproxy"
 	"github.com/cutover-dev/cutover/history"
@@ -99,34 +100,53 @@ var _ Killer = (*procedure)(nil)
 // Steps implements Release: they are discovered.
 func (p *procedure) Steps() (known []Step, complete bool) { return nil, false }
 
-// Run implements Release: it runs the procedure, and once more if it was killed.
+// Run implements Release: it runs the procedure, and once more if it was killed, and
+// returns when the traffic has come to rest.
 func (p *procedure) Run(ctx context.Context, stepper Stepper) error {
 	discoverer, ok := stepper.(Discoverer)
 	if !ok {
 		return errors.New("whoever runs a procedure must be able to follow steps that are discovered")
 	}
 	p.api.Intercept(&writes{procedure: p, to: discoverer})
-	for {
-		code, killed, err := p.attempt(ctx)
-		switch {
-		case err != nil:
-			return err
-		case killed && ctx.Err() == nil && p.mayGoOn():
-			continue
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case code != 0:
-			return fmt.Errorf("the procedure ended with exit code %d", code)
-		}
-		return nil
+	code, killed, err := p.attempt(ctx)
+	if killed && err == nil && ctx.Err() == nil {
+		code, _, err = p.attempt(ctx)
 	}
+	if err != nil {
+		return err
+	}
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
+	if code != 0 {
+		return fmt.Errorf("the procedure ended with exit code %d", code)
+	}
+	return nil
 }
 
-// mayGoOn reports whether a procedure that was killed is run again, which it is once.
-func (p *procedure) mayGoOn() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.starts < 2
+// rest is how long no more than one version must have answered for the traffic to have
+// come to rest: pods that a procedure leaves behind are served out meanwhile.
+const rest = time.Second
+
+// settle waits until the traffic has come to rest after the procedure's end. Until then
+// its cutover is not finished.
+func (p *procedure) settle(ctx context.Context) error {
+	ended := p.live.Now()
+	err := await(ctx, func(context.Context) (string, error) {
+		now := p.live.Now()
+		seen := p.live.Window(max(ended, now.After(-rest)), now).Versions
+		switch {
+		case now.Sub(ended) < rest:
+			return "the procedure has only just ended", nil
+		case seen[history.Baseline].N > 0 && seen[history.Candidate].N > 0:
+			return "both versions answer", nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("the procedure has ended, and the traffic does not come to rest: %w", err)
+	}
+	return nil
 }
 
 func (p *procedure) attempt(ctx context.Context) (code int, killed bool, err error) {

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -45,25 +46,44 @@ type Surroundings struct {
 func (p Procedure) Lacking(own string) error {
 	var lacking []error
 	for _, tool := range p.Tools {
-		_, err := find(tool, own)
+		_, err := p.find(tool, own)
 		lacking = append(lacking, err)
 	}
 	return errors.Join(lacking...)
 }
 
-// find is the path of a tool: of the one that cutover brings along, or of this machine's.
-func find(tool, own string) (string, error) {
-	if own != "" {
-		path := filepath.Join(own, tool)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
+// find is the path of a tool: of the one that cutover brings along, or of the first of
+// this machine's that can run with no other programs than the procedure's.
+func (p Procedure) find(tool, own string) (string, error) {
+	reason := "is not on this machine: install it, or add its folder to PATH"
+	for _, folder := range append([]string{own}, filepath.SplitList(os.Getenv("PATH"))...) {
+		path, err := exec.LookPath(filepath.Join(folder, tool))
+		if folder == "" || err != nil {
+			continue
 		}
+		needs := interpreter(path)
+		if needs == "" || slices.Contains(p.Tools, needs) {
+			return filepath.Abs(path)
+		}
+		reason = fmt.Sprintf("is a script, %s, that needs %s: add that to procedure.tools too", path, needs)
 	}
-	path, err := exec.LookPath(tool)
+	return "", fmt.Errorf("the procedure's tool %s %s", tool, reason)
+}
+
+// interpreter is the program that a script of the machine, such as the shims of version
+// managers, looks for on its PATH; "" if it needs none.
+func interpreter(path string) string {
+	file, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("the procedure's tool %s is not on this machine: install it, or add its folder to PATH", tool)
+		return ""
 	}
-	return filepath.Abs(path)
+	defer file.Close()
+	line, _ := bufio.NewReader(io.LimitReader(file, 256)).ReadString('\n') // as much as there is
+	words := strings.Fields(strings.TrimPrefix(line, "#!"))
+	if !strings.HasPrefix(line, "#!") || len(words) < 2 || filepath.Base(words[0]) != "env" {
+		return ""
+	}
+	return words[1]
 }
 
 // Furnish puts into the scratch folder what the procedure needs.
@@ -81,7 +101,7 @@ func (s Surroundings) Furnish(p Procedure) error {
 		return err
 	}
 	for _, tool := range p.Tools {
-		path, err := find(tool, s.Own)
+		path, err := p.find(tool, s.Own)
 		if err != nil {
 			return err
 		}

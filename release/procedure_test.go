@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -128,6 +132,41 @@ func TestProcedureIsRunAgainOnceItWasKilled(t *testing.T) {
 	}
 }
 
+// Pods that are being served out still answer when the procedure has ended.
+func TestProcedureWaitsForTheTrafficToComeToRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		p, _, _ := newScripted(&script{})
+		p.live = mixedUntil{began.Add(5 * time.Second), began}
+		if err := p.Run(t.Context(), &discoverer{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 5*time.Second || took > 5*time.Second+2*rest {
+			t.Errorf("the release ended after %s", took)
+		}
+		p, _, _ = newScripted(&script{})
+		p.live = mixedUntil{time.Now().Add(time.Hour), began}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := p.Run(ctx, &discoverer{}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "both versions answer") {
+			t.Errorf("traffic that stays mixed: %v", err)
+		}
+	})
+}
+
+// mixedUntil shows both versions answering until a time.
+type mixedUntil struct{ until, began time.Time }
+
+func (m mixedUntil) Now() history.Micros { return history.Micros(time.Since(m.began).Microseconds()) }
+func (m mixedUntil) Window(from, _ history.Micros) history.Window {
+	w := history.Window{Versions: map[history.Version]history.Tally{history.Candidate: {N: 1}}}
+	if from < history.Micros(m.until.Sub(m.began).Microseconds()) {
+		w.Versions[history.Baseline] = history.Tally{N: 1}
+	}
+	return w
+}
+func (mixedUntil) Serving(int64) <-chan struct{} { return nil }
+
 func TestWritesBecomeSteps(t *testing.T) {
 	p, api, _ := newScripted(&script{})
 	d := &discoverer{}
@@ -245,5 +284,40 @@ func TestPodsLearnFromTheRecogniser(t *testing.T) {
 	}
 	if _, known := pods.versions["h3"]; known {
 		t.Error("a stranger's pod was taken for the app's")
+	}
+}
+
+func TestToolsAreFoundThatCanRunAlone(t *testing.T) {
+	shims, bin := t.TempDir(), t.TempDir()
+	for file, text := range map[string]string{
+		filepath.Join(shims, "python3"): "#!/usr/bin/env bash\n",
+		filepath.Join(bin, "python3"):   "\x7fELF",
+		filepath.Join(shims, "ruby"):    "#!/usr/bin/env bash\n",
+		filepath.Join(bin, "release"):   "#!/bin/sh\n",
+		filepath.Join(bin, "bash"):      "\x7fELF",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", shims+":"+bin)
+	for _, c := range []struct {
+		tools []string
+		want  string // of the first
+	}{
+		{[]string{"release"}, filepath.Join(bin, "release")},
+		// A shim that cannot run is passed over, and used where it can.
+		{[]string{"python3"}, filepath.Join(bin, "python3")},
+		{[]string{"python3", "bash"}, filepath.Join(shims, "python3")},
+		{[]string{"ruby"}, "that needs bash: add that to procedure.tools too"},
+		{[]string{"jq"}, "jq is not on this machine"},
+	} {
+		got, err := Procedure{Tools: c.tools}.find(c.tools[0], "")
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%q: %s, want %s", c.tools, got, c.want)
+		}
 	}
 }

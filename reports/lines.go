@@ -76,7 +76,7 @@ func (l *lines) setup(e history.Event) (string, string) {
 func (l *lines) release(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.StepLive](e); ok {
 		if p.Weight < 0 {
-			return "step", p.Name + " done"
+			return "step", strings.TrimSpace(p.Name+" "+p.Title) + " done"
 		}
 		return "step", fmt.Sprintf("%s live: %d %% on the candidate", p.Name, p.Weight)
 	}
@@ -106,6 +106,9 @@ func (l *lines) release(e history.Event) (string, string) {
 
 func (l *lines) fault(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.FaultApplied](e); ok {
+		if p.Driver == "cutover" { // which does it at once, and says then what it saw
+			return "", ""
+		}
 		line := l.faultName(p.Fault) + " taken by the API"
 		if p.Driver != "" {
 			line += ", for " + driverName(p.Driver)
@@ -117,12 +120,20 @@ func (l *lines) fault(e history.Event) (string, string) {
 		if !p.Proven {
 			state = "NOT proven"
 		}
+		if l.byCutover(p.Fault) {
+			return "fault", fmt.Sprintf("%s: %s (%s)", l.faultName(p.Fault), state, p.Because)
+		}
 		return "fault", fmt.Sprintf("%s: %s on %d pods (%s)", l.faultName(p.Fault), state, len(p.Pods), p.Because)
 	}
 	if p, ok := history.Decode[history.FaultEnded](e); ok {
 		return "fault", fmt.Sprintf("%s ended by %s", l.faultName(p.Fault), p.By)
 	}
 	return "", ""
+}
+
+// byCutover reports whether a fault is on no pods, but on the procedure or its requests.
+func (l *lines) byCutover(index int) bool {
+	return index >= 0 && index < len(l.plan.Faults) && l.plan.Faults[index].Driver == "cutover"
 }
 
 func (l *lines) faultName(index int) string {
