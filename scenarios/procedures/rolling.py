@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Releases by changing the Deployment's template, and takes it back if its pods do not
-become ready. Nothing but Python itself is needed."""
+"""Releases by changing the Deployment's template, asks the new version for what users
+ask for, and takes it back if it does not come up or does not answer well. Nothing but
+Python itself is needed."""
 
 import base64
 import json
@@ -40,15 +41,28 @@ def rolled_out(generation, patience):
 
 
 def release(container):
-    changed = ask("PATCH", deployment, {"spec": {"template": {"spec": {"containers": [container]}}}}, "application/strategic-merge-patch+json")
+    changed = ask("PATCH", deployment, {"spec": {"template": {"spec": {"containers": [container]}}}}, "application/merge-patch+json")
     return changed["metadata"]["generation"]
 
 
+def serves(asked, allowed):
+    """Asks as users do, by the name that the cluster's DNS has for the Service."""
+    failed = 0
+    for _ in range(asked):
+        try:
+            urllib.request.urlopen(f"http://{service}.{namespace}.svc:{os.environ['CUTOVER_PORT']}/cart", timeout=2).close()
+        except OSError as error:
+            print("asked as a user:", error, file=sys.stderr)
+            failed += 1
+    return failed <= allowed
+
+
 before = ask("GET", deployment)["spec"]["template"]["spec"]["containers"][0]
-after = {"name": before["name"], "image": os.environ["CUTOVER_CANDIDATE_IMAGE"], "env": [{"name": "VERSION", "value": os.environ["RELEASE"]}]}
-if rolled_out(release(after), patience=float(os.environ.get("PATIENCE", "60"))):
-    print("released", os.environ["RELEASE"])
+variables = [{"name": name, "value": value} for name, value in (pair.split("=", 1) for pair in sys.argv[1:])]
+after = before | {"image": os.environ["CUTOVER_CANDIDATE_IMAGE"], "env": variables}
+if rolled_out(release(after), patience=60) and serves(asked=50, allowed=1):
+    print("released", *sys.argv[1:])
 else:
-    print("not ready in time: taking it back", file=sys.stderr)
+    print("not good enough: taking it back", file=sys.stderr)
     rolled_out(release(before), patience=60)
     sys.exit(1)
