@@ -46,6 +46,9 @@ func (r *run) deployBaseline(ctx context.Context) error {
 	if err := r.prepareProcedure(ready, back); err != nil {
 		return err
 	}
+	if err := r.procedure.rehearse(ctx, r); err != nil {
+		return err
+	}
 	if err := r.bringUpBaseline(ready); err != nil {
 		return err
 	}
@@ -149,17 +152,23 @@ func (r *run) makeScratch(ctx context.Context) (string, safety.Undo, error) {
 }
 
 func (r *run) makeNamespace(ctx context.Context) error {
-	params, err := json.Marshal(namespaceParams{Name: r.namespace})
+	_, err := r.addNamespace(ctx, r.namespace)
+	return err
+}
+
+// addNamespace makes a namespace of the run's, and returns what removes it.
+func (r *run) addNamespace(ctx context.Context, name string) (safety.Undo, error) {
+	params, err := json.Marshal(namespaceParams{Name: name})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = r.ledger.Do(ctx, safety.Action{Kind: kindNamespace, Params: params}, func(ctx context.Context) error {
-		return r.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace, Labels: map[string]string{faults.RunLabel: r.id}}})
+	remove, err := r.ledger.Do(ctx, safety.Action{Kind: kindNamespace, Params: params}, func(ctx context.Context) error {
+		return r.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{faults.RunLabel: r.id}}})
 	})
 	if apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("namespace %s exists: %w", r.namespace, err)
+		err = fmt.Errorf("namespace %s exists: %w", name, err)
 	}
-	return err
+	return remove, err
 }
 
 // learning is the installation that also asks each version, once it is ready, how

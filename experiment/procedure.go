@@ -27,6 +27,10 @@ type procedure struct {
 	log   *os.File
 	knows *release.Recogniser
 
+	address     string   // of the proxy, in the cluster's network
+	undisturbed endState // what it leaves when nobody disturbs it; nil if nobody asked
+	unknown     string   // why that is not known
+
 	mu    sync.Mutex
 	reach int // how many of the candidate's pods users are to reach
 }
@@ -106,7 +110,8 @@ func (r *run) prepareProcedure(ctx, back context.Context) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := p.proxy.Kubeconfig(listener.Addr().String(), token, r.namespace)
+	p.address = listener.Addr().String()
+	kubeconfig, err := p.proxy.Kubeconfig(p.address, token, r.namespace)
 	if err != nil {
 		return err
 	}
@@ -143,16 +148,8 @@ func (r *run) clusterDNS(ctx context.Context) (string, error) {
 // Service has an endpoint that is ready.
 func (r *run) setUp(ctx context.Context) error {
 	p := r.procedure
-	running, err := p.in.Start(ctx, p.Procedure, p.Setup, nil)
-	if err != nil {
+	if err := p.complete(ctx, p.in, p.Setup, nil); err != nil {
 		return err
-	}
-	code, err := running.Wait()
-	if err != nil {
-		return err
-	}
-	if code != 0 {
-		return fmt.Errorf("procedure.setup ended with exit code %d: what it said is in procedure.log of the record", code)
 	}
 	if err := r.app.AwaitServing(ctx); err != nil {
 		return fmt.Errorf("procedure.setup brought up no baseline: %w", err)

@@ -81,6 +81,7 @@ func (r *run) release(ctx context.Context) error {
 		ended.Err = err.Error()
 	}
 	r.tell(ended)
+	r.compareEndState(ctx)
 	switch {
 	case err == nil, errors.Is(err, release.ErrCandidateNotReady):
 		return nil // it went on, or back, by itself

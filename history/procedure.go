@@ -20,6 +20,14 @@ type ProcedureEnded struct {
 	Killed  bool `json:"killed,omitempty"` // by a fault
 }
 
+// EndState is what a procedure that was to be killed left in its namespace, compared
+// with what it left in another one where nobody disturbed it.
+type EndState struct {
+	Compared    bool     `json:"compared"`
+	Differences []string `json:"differences,omitempty"` // "Deployment/shop-blue is left over"
+	Because     string   `json:"because,omitempty"`     // why they could not be compared
+}
+
 // APIRequest is a request to the API server that came through the proxy, at the
 // instant of its answer.
 type APIRequest struct {
@@ -44,4 +52,5 @@ type APIRequest struct {
 func (ProcedureBegan) EventType() string  { return "procedure-began" }
 func (ProcedureOutput) EventType() string { return "procedure-output" }
 func (ProcedureEnded) EventType() string  { return "procedure-ended" }
+func (EndState) EventType() string        { return "end-state" }
 func (APIRequest) EventType() string      { return "api-request" }

@@ -59,3 +59,22 @@ func TestProcedureAgainstTraffic(t *testing.T) {
 		}
 	}
 }
+
+func TestEndStateIsAFinding(t *testing.T) {
+	for _, row := range []struct {
+		comment string
+		end     history.EndState
+		want    string
+	}{
+		{"the same", history.EndState{Compared: true}, ""},
+		{"another", history.EndState{Compared: true, Differences: []string{"ConfigMap/lock is left over"}}, "another end state than undisturbed: ConfigMap/lock is left over"},
+		{"unknown", history.EndState{Because: "no answer"}, "could not be compared with what it leaves undisturbed: no answer"},
+	} {
+		s := ending(history.ProcedureEnded{Attempt: 1})
+		s.at(13, row.end)
+		findings := strings.Join(Judge(s.tell()).Findings, "\n")
+		if row.want == "" && strings.Contains(findings, "undisturbed") || !strings.Contains(findings, row.want) {
+			t.Errorf("%s: found %q, want %q", row.comment, findings, row.want)
+		}
+	}
+}

@@ -18,7 +18,7 @@ func (e *Evidence) remarks() []string {
 			said = append(said, remark)
 		}
 	}
-	return append(said, e.onEscapes()...)
+	return append(append(said, e.onEscapes()...), e.onEndState()...)
 }
 
 // onRelease: the release's own word against what the traffic shows.
@@ -39,6 +39,22 @@ func (e *Evidence) onRelease() string {
 		return "the release reported: " + ended.Data.Err
 	}
 	return ""
+}
+
+// onEndState: what a procedure that was killed left, against what it leaves otherwise.
+func (e *Evidence) onEndState() []string {
+	end, ok := history.First[history.EndState](e.Events)
+	switch {
+	case !ok:
+		return nil
+	case !end.Data.Compared:
+		return []string{"what the procedure left could not be compared with what it leaves undisturbed: " + end.Data.Because}
+	}
+	var said []string
+	for _, difference := range end.Data.Differences {
+		said = append(said, "after its kill the procedure left another end state than undisturbed: "+difference)
+	}
+	return said
 }
 
 // byProcedure reports whether the release was the user's own procedure.
