@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,8 +29,8 @@ func (v *validator) procedure() {
 		v.want(variableName.MatchString(name), key, "%q is no variable's name", name)
 		v.want(!release.Reserved(name), key, "cutover itself says what %s is", name)
 	}
-	for _, key := range []string{"strategy", "steps", "hold", "watch"} {
-		v.want(!v.given(join("release", key)), join("release", key), "the procedure moves the traffic: leave it out, or the procedure; with a procedure, release has only deadline")
+	for _, key := range fields(reflect.TypeFor[release.Spec]()).names {
+		v.want(key == "deadline" || !v.given(join("release", key)), join("release", key), "the procedure moves the traffic: leave it out, or the procedure; with a procedure, release has only deadline")
 	}
 	v.want(v.s.Gate == nil, "gate", "a procedure decides by itself: leave it out")
 }
