@@ -32,6 +32,9 @@ func (r *run) deployBaseline(ctx context.Context) error {
 	if err := r.startDependencies(ctx); err != nil {
 		return err
 	}
+	if err := r.makeApprovals(ctx); err != nil {
+		return err
+	}
 	if err := r.makeNamespace(ctx); err != nil {
 		return err
 	}
@@ -86,8 +89,8 @@ func (r *run) inBackground(ctx context.Context, what string, do func(context.Con
 	})
 }
 
-// buildImages builds every image of the scenario, and loads those of the app into the
-// cluster.
+// buildImages builds every image of the scenario, and loads those of the app and of
+// gates into the cluster.
 func (r *run) buildImages(ctx context.Context) error {
 	scratch, remove, err := r.makeScratch(ctx)
 	if err != nil {
@@ -105,6 +108,11 @@ func (r *run) buildImages(ctx context.Context) error {
 	refs := []string{app.Image, app.Baseline.Image, app.Candidate.Image}
 	if third := r.scenario.Release.Supersede; third != nil {
 		refs = append(refs, third.By.Image)
+	}
+	if r.scenario.Gate != nil {
+		for _, outside := range r.scenario.Gate.Outside() {
+			refs = append(refs, outside.Image)
+		}
 	}
 	for _, ref := range refs {
 		if _, done := r.app.Images[ref]; done || ref == "" {

@@ -62,7 +62,7 @@ func undoers(c client.Client) safety.Undoers {
 			return err
 		}
 		return deleteNamespace(ctx, c, p.Name)
-	}, kindScratch: removeScratch}
+	}, kindScratch: removeScratch, kindProcesses: killProcesses}
 	maps.Copy(all, faults.Undoers(c))
 	maps.Copy(all, dependencies.Undoers())
 	return all
@@ -216,6 +216,7 @@ func gone() safety.Undoers {
 		all[kind] = nothing
 	}
 	all[kindScratch] = removeScratch
+	all[kindProcesses] = killProcesses
 	maps.Copy(all, dependencies.Undoers())
 	return all
 }

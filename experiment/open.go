@@ -16,7 +16,6 @@ import (
 	"github.com/cutover-dev/cutover/cluster/gateway"
 	"github.com/cutover-dev/cutover/cluster/image"
 	"github.com/cutover-dev/cutover/dependencies"
-	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
 	"github.com/cutover-dev/cutover/release"
@@ -165,11 +164,9 @@ func (r *run) assemble() (err error) {
 		r.tracker.supersede = &supersede{step: third.Step, deploy: r.app.Supersede}
 	}
 	if sc.Gate != nil {
-		gate, err := gates.NewThreshold(*sc.Gate)
-		if err != nil {
+		if r.tracker.policy, err = r.newPolicy(*sc.Gate); err != nil {
 			return err
 		}
-		r.tracker.policy = &policy{gate: gate, spec: *sc.Gate, live: r.record, sink: r.record}
 	}
 	return nil
 }
@@ -200,7 +197,7 @@ func (r *run) plan(ctx context.Context) (history.Plan, error) {
 		plan.Facts["dependency "+d.Name] = d.Image
 	}
 	if p := r.tracker.policy; p != nil {
-		plan.GateEvery, plan.GateFails, plan.GateLimits = sc.Gate.Every, sc.Gate.Fails, p.gate.Limits()
+		plan.GateEvery, plan.GateFails, plan.GateLimits = sc.Gate.Every, sc.Gate.Fails, p.limits()
 	}
 	return plan, nil
 }

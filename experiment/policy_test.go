@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,7 +20,9 @@ type scripted struct {
 	asked  int
 }
 
+func (s *scripted) Name() string   { return "scripted" }
 func (s *scripted) Limits() string { return "scripted" }
+func (s *scripted) Collects()      {}
 
 func (s *scripted) Read(_ context.Context, _ history.Live, span gates.Span) history.Reading {
 	status := s.script[min(s.asked, len(s.script)-1)]
@@ -85,7 +89,7 @@ func TestPolicy(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				record := &tape{clock: history.NewClock()}
-				p := &policy{gate: &scripted{script: row.script}, live: record, sink: record,
+				p := &policy{gates: []gates.Gate{&scripted{script: row.script}}, live: record, sink: record,
 					spec: gates.Spec{Every: history.Duration(time.Second), Min: 1, Fails: 2, NoData: row.noData}}
 				got, err := p.watch(t.Context(), "weight-25", 0, 4*time.Second, func() bool { return true })
 				if err != nil || got != row.want {
@@ -128,4 +132,78 @@ func TestPolicyEndsWithItsContext(t *testing.T) {
 			t.Error("no error, though the context ended")
 		}
 	})
+}
+
+// asking is a gate that asks somebody else: it does not collect.
+type asking struct {
+	name string
+	scripted
+}
+
+func (a *asking) Name() string { return a.name }
+
+// Collects hides that of scripted.
+func (a *asking) Collects(struct{}) {}
+
+func (a *asking) Read(ctx context.Context, live history.Live, span gates.Span) history.Reading {
+	r := a.scripted.Read(ctx, live, span)
+	r.Gate = a.name
+	return r
+}
+
+func TestPolicyOfSeveralGates(t *testing.T) {
+	const pass, fail, none, waiting, silent = gates.Pass, gates.Fail, gates.NoData, gates.Waiting, gates.Silent
+	for _, row := range []struct {
+		name         string
+		first, other []string
+		noData       string
+		want         release.Decision
+		after        time.Duration
+		because      string // of the decision
+	}{
+		// Both pass.
+		{"both pass", []string{pass}, []string{pass}, "rollback", release.Proceed, 4 * time.Second, "latest reading passes"},
+		// One fails twice in a row while the other passes.
+		{"one fails", []string{pass}, []string{fail}, "rollback", release.Rollback, 2 * time.Second, "weight-25: b: fail"},
+		// The other's passes in between do not break the streak of one that answers seldom.
+		{"fails seldom", []string{pass}, []string{waiting, fail, waiting, fail}, "rollback", release.Rollback, 4 * time.Second, "b: fail"},
+		// Two that fail one after the other are two failing readings.
+		{"fail by turns", []string{fail, pass}, []string{pass, fail}, "rollback", release.Rollback, 2 * time.Second, "b: fail"},
+		// One without data is no data, whatever the other says.
+		{"one without data", []string{pass}, []string{none}, "rollback", release.Rollback, 10 * time.Second, "b: no-data"},
+		{"one without data holds", []string{pass}, []string{none, none, none, none, none, none, none, none, none, none, none, pass}, "hold", release.Proceed, 12 * time.Second, ""},
+		// A failure is more than no data.
+		{"one fails, one without data", []string{none}, []string{none, none, none, none, none, none, none, none, fail, fail}, "proceed", release.Rollback, 10 * time.Second, "b: fail"},
+		// A step is not left while an answer is awaited, and that is not without data.
+		{"one waits", []string{pass}, append(slices.Repeat([]string{waiting}, 19), pass), "rollback", release.Proceed, 20 * time.Second, ""},
+		// What passed before does not stand for a source that is gone.
+		{"loses its source", []string{pass}, []string{pass, none, none, none, none, pass}, "rollback", release.Proceed, 6 * time.Second, ""},
+		// One that is not asked here leaves the step to the others.
+		{"one is silent", []string{pass}, []string{silent}, "rollback", release.Proceed, 4 * time.Second, ""},
+		// A word that nobody knows is no pass.
+		{"speaks in tongues", []string{pass}, []string{"ok"}, "rollback", release.Rollback, 10 * time.Second, "b: ok"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				record := &tape{clock: history.NewClock()}
+				p := &policy{gates: []gates.Gate{&scripted{script: row.first}, &asking{name: "b", scripted: scripted{script: row.other}}}, live: record, sink: record,
+					spec: gates.Spec{Every: history.Duration(time.Second), Min: 1, Fails: 2, NoData: row.noData}}
+				got, err := p.watch(t.Context(), "weight-25", 0, 4*time.Second, func() bool { return true })
+				if err != nil || got != row.want {
+					t.Fatalf("got %s, %v; want %s", got, err, row.want)
+				}
+				if took := record.Now().Sub(0); took != row.after {
+					t.Errorf("decided after %v, want %v", took, row.after)
+				}
+				if decision, _ := record.last(); !strings.Contains(decision.Because, row.because) {
+					t.Errorf("because %q, want %q", decision.Because, row.because)
+				}
+				for _, r := range history.All[history.Reading](record.events) {
+					if !slices.Contains([]string{pass, fail, none}, r.Data.Status) || r.Data.Step != "weight-25" {
+						t.Errorf("reading %+v is in the record", r.Data)
+					}
+				}
+			})
+		})
+	}
 }

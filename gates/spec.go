@@ -11,15 +11,21 @@ import (
 	"github.com/cutover-dev/cutover/history"
 )
 
-// Spec is the gate section of a scenario: the limits of the threshold gate and
-// the policy of asking it.
+// Spec is the gate section of a scenario: the limits of the threshold gate, the
+// other gates, and the policy of asking them.
 type Spec struct {
 	Errors  *ErrorLimit                 `yaml:"errors,omitempty" json:"errors,omitempty"`
 	Latency map[string]history.Duration `yaml:"latency,omitempty" json:"latency,omitempty"` // by quantile: p50, p90, p95, p99, p99.9
-	Every   history.Duration            `yaml:"every,omitempty" json:"every,omitempty"`     // default 1s
-	Min     int                         `yaml:"min,omitempty" json:"min,omitempty"`         // fewest candidate requests of a reading; default 50
-	Fails   int                         `yaml:"fails,omitempty" json:"fails,omitempty"`     // failing readings in a row that roll back; default 2
-	NoData  string                      `yaml:"noData,omitempty" json:"noData,omitempty"`   // rollback (default), hold or proceed
+
+	Prometheus []Prometheus `yaml:"prometheus,omitempty" json:"prometheus,omitempty"`
+	Webhook    []Webhook    `yaml:"webhook,omitempty" json:"webhook,omitempty"`
+	Command    []Command    `yaml:"command,omitempty" json:"command,omitempty"`
+	Approval   *Approval    `yaml:"approval,omitempty" json:"approval,omitempty"`
+
+	Every  history.Duration `yaml:"every,omitempty" json:"every,omitempty"`   // default 1s
+	Min    int              `yaml:"min,omitempty" json:"min,omitempty"`       // fewest candidate requests of a reading; default 50
+	Fails  int              `yaml:"fails,omitempty" json:"fails,omitempty"`   // failing readings in a row that roll back; default 2
+	NoData string           `yaml:"noData,omitempty" json:"noData,omitempty"` // rollback (default), hold or proceed
 }
 
 // ErrorLimit bounds the share of candidate requests that fail.
@@ -58,8 +64,8 @@ func (s Spec) WithDefaults() Spec {
 func (s Spec) Validate() error {
 	var wrong []error
 	fail := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
-	if s.Errors == nil && len(s.Latency) == 0 {
-		fail("gate limits nothing: set errors.max, a latency such as p99: 500ms, or both")
+	if !s.Counts() && len(s.entries()) == 0 {
+		fail("gate limits nothing: set errors.max, a latency such as p99: 500ms, or another gate: %s", strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Latency)) {
 		if _, ok := quantiles[name]; !ok {
@@ -79,8 +85,11 @@ func (s Spec) Validate() error {
 	default:
 		fail("gate.noData is %q: use %s, %s or %s", s.NoData, NoDataRollback, NoDataHold, NoDataProceed)
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, s.validateEntries())...)
 }
+
+// Counts reports whether one of the gates counts the candidate's requests.
+func (s Spec) Counts() bool { return s.Errors != nil || len(s.Latency) > 0 }
 
 // quantileNames in rising order.
 func quantileNames() []string {

@@ -32,13 +32,12 @@ type latencyLimit struct {
 	max  time.Duration
 }
 
-var _ Gate = (*Threshold)(nil)
+var _ Collector = (*Threshold)(nil)
 
-// NewThreshold makes the gate of spec, which must be valid.
-func NewThreshold(spec Spec) (*Threshold, error) {
-	if err := spec.Validate(); err != nil {
-		return nil, err
-	}
+const thresholdName = "threshold"
+
+// newThreshold makes the gate of the limits of spec, which must be valid.
+func newThreshold(spec Spec) *Threshold {
 	t := &Threshold{}
 	if spec.Errors != nil {
 		t.errors = &spec.Errors.Max
@@ -47,8 +46,14 @@ func NewThreshold(spec Spec) (*Threshold, error) {
 		t.latency = append(t.latency, latencyLimit{name: name, q: quantiles[name], max: limit.D()})
 	}
 	slices.SortFunc(t.latency, func(a, b latencyLimit) int { return cmp.Compare(a.q, b.q) })
-	return t, nil
+	return t
 }
+
+// Name implements [Gate].
+func (t *Threshold) Name() string { return thresholdName }
+
+// Collects implements [Collector]: requests come with time.
+func (t *Threshold) Collects() {}
 
 // Limits implements [Gate].
 func (t *Threshold) Limits() string {
@@ -66,7 +71,7 @@ func (t *Threshold) Limits() string {
 // the one nearest to it.
 func (t *Threshold) Read(_ context.Context, live history.Live, span Span) history.Reading {
 	s := sampleOf(live.Window(span.From, span.To))
-	r := history.Reading{Gate: "threshold", From: span.From, To: span.To, Status: NoData, N: s.n, Bad: s.bad}
+	r := history.Reading{Gate: thresholdName, From: span.From, To: span.To, Status: NoData, N: s.n, Bad: s.bad}
 	if s.n > 0 {
 		r.ErrRate = float64(s.errors) / float64(s.n)
 	}

@@ -115,10 +115,7 @@ func TestThreshold(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			gate, err := NewThreshold(tt.spec)
-			if err != nil {
-				t.Fatal(err)
-			}
+			gate := newThreshold(tt.spec)
 			live := still{versions: map[history.Version]history.Tally{
 				history.Baseline: tt.baseline, history.Candidate: tt.candidate, history.Unattributed: tt.nobody,
 			}}
@@ -135,10 +132,7 @@ func TestThreshold(t *testing.T) {
 
 func TestReadingFigures(t *testing.T) {
 	limits := map[string]history.Duration{"p50": history.Duration(time.Second), "p99": history.Duration(500 * time.Millisecond)}
-	gate, err := NewThreshold(spec(.01, limits))
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := newThreshold(spec(.01, limits))
 	live := still{versions: map[history.Version]history.Tally{history.Candidate: tally(120, 6, 120, slow)}}
 	r := gate.Read(context.Background(), live, Span{})
 	if r.N != 120 || r.Bad != 120 || r.ErrRate != .05 || r.Q != .99 || r.LatUs != 611_000 {
@@ -177,8 +171,8 @@ func TestSpecValidate(t *testing.T) {
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
-			if _, err := NewThreshold(tt.spec); (err == nil) != (tt.want == "") {
-				t.Errorf("NewThreshold: %v", err)
+			if _, err := New(tt.spec, Place{}); (err == nil) != (tt.want == "") {
+				t.Errorf("New: %v", err)
 			}
 		})
 	}

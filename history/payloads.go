@@ -179,6 +179,17 @@ type Reading struct {
 	LatUs   int64   `json:"latencyUs"` // at that quantile
 	Streak  int     `json:"streak"`    // failing readings in a row, this one included
 	Because string  `json:"because"`   // "p99 611ms > 500ms (n=120)"
+	// Value is what a gate that asks somebody else compared with its limit.
+	Value *float64 `json:"value,omitempty"`
+}
+
+// ApprovalAsked says that a gate waits for a person.
+type ApprovalAsked struct {
+	Gate    string   `json:"gate"`
+	Step    string   `json:"step"`
+	Ask     string   `json:"ask,omitempty"` // what the person is to look at
+	Timeout Duration `json:"timeout"`
+	How     string   `json:"how"` // the command that answers
 }
 
 // Decision is what the gate policy did with its readings.
@@ -276,6 +287,7 @@ func (FaultInjected) EventType() string { return "fault-injected" }
 func (FaultProven) EventType() string   { return "fault-proven" }
 func (FaultEnded) EventType() string    { return "fault-ended" }
 func (Reading) EventType() string       { return "gate-reading" }
+func (ApprovalAsked) EventType() string { return "approval-asked" }
 func (Decision) EventType() string      { return "decision" }
 func (Routed) EventType() string        { return "routed" }
 func (PodSeen) EventType() string       { return "pod" }

@@ -50,6 +50,12 @@ func (i *Installation) front(v history.Version) string {
 	return i.App.backend(v)
 }
 
+// Names are those of a version's workload and of the Service through which users
+// reach it; the two versions have them in common where one takes the other's place.
+func (i *Installation) Names(v history.Version) (workload, service string) {
+	return i.workload(v), i.front(v)
+}
+
 // superseded is the app with the third version as its candidate.
 func (a App) superseded(s *Supersede) App {
 	a.Candidate = s.By

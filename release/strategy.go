@@ -116,6 +116,18 @@ func names() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(strategies)), func(name string) bool { return name == StrategyProcedure })
 }
 
+// GatedSteps lists those of them that a gate judges.
+func GatedSteps(spec Spec, app App) ([]string, error) {
+	_, steps, err := plan(spec, app)
+	var names []string
+	for _, step := range steps {
+		if step.Gated {
+			names = append(names, step.Name)
+		}
+	}
+	return names, err
+}
+
 func plan(spec Spec, app App) (strategy, []Step, error) {
 	known := strings.Join(names(), ", ")
 	if slices.Contains(unbuilt, spec.Strategy) {

@@ -200,6 +200,10 @@ func readingRow(at history.Micros, r history.Reading) []cell {
 	if mark != "pass" && mark != "fail" {
 		mark = "unjudged"
 	}
-	return []cell{number(clock(at)), text(r.Gate), text(r.Step), {Text: readingWord(r.Status), Mark: mark}, number(count(r.N)),
-		number(count(r.Bad)), number(share(r.ErrRate)), number(latency), number(count(r.Streak)), text(r.Because)}
+	requests, bad, errors := count(r.N), count(r.Bad), share(r.ErrRate)
+	if r.N == 0 { // nothing was counted: there was nothing, or the gate asks somebody else
+		requests, bad, errors = none, none, none
+	}
+	return []cell{number(clock(at)), text(r.Gate), text(r.Step), {Text: readingWord(r.Status), Mark: mark}, number(requests),
+		number(bad), number(errors), number(latency), number(count(r.Streak)), text(r.Because)}
 }

@@ -92,6 +92,9 @@ func (l *lines) release(e history.Event) (string, string) {
 	if p, ok := history.Decode[history.Reading](e); ok && p.Status != "pass" {
 		return "gate", fmt.Sprintf("%s: %s (%d of %d)", p.Status, p.Because, p.Streak, l.plan.GateFails)
 	}
+	if p, ok := history.Decode[history.ApprovalAsked](e); ok {
+		return "approval", fmt.Sprintf("%s waits up to %s for a person: %s [--reject] [--because TEXT]", strings.TrimSuffix(p.Step+", "+p.Ask, ", "), p.Timeout, p.How)
+	}
 	if p, ok := history.Decode[history.Decision](e); ok && p.Action == "rollback" {
 		return "rollback", "decided: " + p.Because
 	}

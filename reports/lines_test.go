@@ -27,6 +27,8 @@ func TestLines(t *testing.T) {
 		// A reading that passes is no news.
 		{"pass", []history.Payload{history.Reading{Status: "pass"}}, ""},
 		// One that fails is.
+		{"a person is asked", []history.Payload{history.ApprovalAsked{Gate: "approval", Step: "promote", Ask: "look at the board", Timeout: history.Duration(60e9), How: "cutover approve 1a2b3c4d"}},
+			"approval   +1.0 s promote, look at the board waits up to 1m0s for a person: cutover approve 1a2b3c4d [--reject] [--because TEXT]"},
 		{"fail", []history.Payload{history.Reading{Status: "fail", Because: "p99 611ms > 500ms", Streak: 1}}, "gate       +1.0 s fail: p99 611ms > 500ms (1 of 2)"},
 		// A long reason is cut at its first line.
 		{"long", []history.Payload{history.StepEnded{Name: "deploy-candidate", Err: "not ready\n  pod a waits"}}, "step       +1.0 s deploy-candidate FAILED: not ready"},

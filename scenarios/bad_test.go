@@ -25,6 +25,9 @@ func with(dependency string, more ...string) []string {
 	return append(more, "release: {strategy", "dependencies:\n  - "+dependency+"\nrelease: {strategy")
 }
 
+// gate edits good so that its gate has another section.
+func gate(section string) []string { return edit("min: 40}", "min: 40, "+section+"}") }
+
 // bad are scenarios with one mistake, and what must be said of it: the line, the
 // key, and the way out.
 var bad = []struct {
@@ -156,6 +159,44 @@ var bad = []struct {
 	{edit("min: 40", "noData: promote"), `:13: gate.noData: unknown word "promote"; known here: rollback, hold, proceed`},
 	{edit("min: 40", "min: 0"), ":13: gate.min: 0: a reading without requests says nothing"},
 	{edit("min: 40", "min: 201"), ":13: gate.min: 201 requests take the candidate 10s at weight-10 (20/s of 200/s); a reading may take 10 times every, 10s"},
+
+	// What else gates ask.
+	{gate("prometheus: {url: 'http://a', query: up, max: 1}"), `:13: gate.prometheus: keys instead of a list: write [a, b]`},
+	{gate("prometheus: [{query: up, max: 1}]"), ":13: gate.prometheus[0].url: missing"},
+	{gate("prometheus: [{url: 'http://a', max: 1}]"), ":13: gate.prometheus[0].query: missing"},
+	{gate("prometheus: [{url: 'http://a', query: up}]"), ":13: gate.prometheus[0]: limits nothing: set max, min or both"},
+	{gate("prometheus: [{url: a:9090, query: up, max: 1}]"), `:13: gate.prometheus[0].url: is "a:9090", which is no address: write http://HOST:PORT`},
+	{gate("prometheus: [{url: 'http://prometheus.svc:9090', query: up, max: 1}]"), `:13: gate.prometheus[0].url: is "http://prometheus.svc:9090": a Service of the cluster is SERVICE.NAMESPACE.svc`},
+	{gate("prometheus: [{url: 'http://a', query: 'sum(up', max: 1}]"), ":13: gate.prometheus[0].query: is no PromQL: "},
+	{gate("prometheus: [{url: 'http://a', query: ' ', max: 1}]"), ":13: gate.prometheus[0].query: is empty"},
+	{gate("prometheus: [{url: 'http://a', query: 'up{n=\"{{.Namspace}}\"}', max: 1}]"), ":13: gate.prometheus[0].query: cannot be filled in ("},
+	{gate("prometheus: [{url: 'http://a', query: up, max: lots}]"), `:13: gate.prometheus[0].max: bad limit "lots": write a number such as 0.01, a percentage such as 1%, or seconds`},
+	{gate("prometheus: [{url: 'http://a', query: up, max: .inf}]"), `:13: gate.prometheus[0].max: bad limit ".inf"`},
+	{gate("prometheus: [{url: 'http://a', query: up, max: 1%, min: 2%}]"), ":13: gate.prometheus[0].min: is 2% and max is 1%: nothing lies between"},
+	{gate("prometheus: [{url: 'http://a', query: up, max: 1, maxAge: 0s}]"), ":13: gate.prometheus[0].maxAge: is 0s: write how old"},
+	{gate("prometheus: [{url: 'http://a', query: up, max: 1, timeout: 0s}]"), ":13: gate.prometheus[0].timeout: is 0s: write how long"},
+	{gate("prometheus: [{url: 'http://a', query: up, max: 1, step: [x]}]"), `:13: gate.prometheus[0].step: unknown key; known here: absent, headers, max, maxAge, min, name, query, steps, timeout, url; did you mean "steps"?`},
+	{gate("webhook: [{}]"), ":13: gate.webhook[0].url: missing"},
+	{gate("webhook: [{url: 'ftp://a'}]"), `:13: gate.webhook[0].url: is "ftp://a", which is no address`},
+	{gate("webhook: [{url: 'http://a', statusOnly: sure}]"), `:13: gate.webhook[0].statusOnly: "sure" instead of true or false`},
+	{gate("webhook: [{url: 'http://a', headers: {'a(b': c}}]"), `:13: gate.webhook[0].headers.a(b: "a(b" is no header name`},
+	{gate("webhook: [{url: 'http://a', steps: [weight-25]}]"), `:13: gate.webhook[0].steps[0]: no gate is asked at a step "weight-25" of this release; it is at weight-10, weight-50, weight-100, promote`},
+	{gate("webhook: [{url: 'http://a', steps: [deploy-candidate]}]"), `:13: gate.webhook[0].steps[0]: no gate is asked at a step "deploy-candidate"`},
+	{gate("webhook: [{url: 'http://a', steps: []}]"), ":13: gate.webhook[0].steps: empty: it would never be asked"},
+	{gate("webhook: [{url: 'http://a', name: a}, {url: 'http://b', name: a}]"), `:13: gate.webhook[1].name: "a" is also the name of gate.webhook[0]`},
+	{gate("webhook: [{url: 'http://a', name: threshold}]"), `:13: gate.webhook[0].name: "threshold" is also the name of the limits`},
+	{gate("command: [{}]"), ":13: gate.command[0]: has to have exactly one of run and job"},
+	{gate("command: [{run: ['true'], job: {image: 'registry.example.com/a:1'}}]"), ":13: gate.command[0]: has to have exactly one of run and job"},
+	{gate("command: [{run: ['']}]"), ":13: gate.command[0].run: begins with an empty text"},
+	{gate("command: [{run: [a, '{{.Pod}}']}]"), ":13: gate.command[0].run[1]: cannot be filled in"},
+	{gate("command: [{run: [a], env: {CUTOVER_STEP: b}}]"), ":13: gate.command[0].env.CUTOVER_STEP: is given by cutover: choose another name"},
+	{gate("command: [{run: [a], env: {'A=B': b}}]"), ":13: gate.command[0].env.A=B: is no name of a variable"},
+	{gate("command: [{run: [a], timeout: 4m}]"), ":13: gate.command[0].timeout: 4m0s: the release is over after 3m0s, its deadline"},
+	{gate("command: [{job: {}}]"), ":13: gate.command[0].job.image: missing"},
+	{gate("command: [{job: {image: 'two words'}}]"), `:13: gate.command[0].job.image: "two words" is no image: write ko://`},
+	{gate("approval: [{timeout: 1m}]"), ":13: gate.approval: a list instead of keys"},
+	{gate("approval: {timeout: 0s}"), ":13: gate.approval.timeout: is 0s: write how long"},
+	{gate("approval: {ask: 'look at {{.Dashboard}}'}"), ":13: gate.approval.ask: cannot be filled in"},
 
 	// The load.
 	{edit("rate: 200/s", "rate: 0/s"), ":15: load.rate: "},

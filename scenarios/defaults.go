@@ -22,6 +22,10 @@ var defaults = map[reflect.Type]any{
 	reflect.TypeFor[dependencies.Wait]():   dependencies.Wait{}.WithDefaults(),
 	reflect.TypeFor[release.Spec]():        release.Spec{}.WithDefaults(),
 	reflect.TypeFor[gates.Spec]():          gates.Spec{}.WithDefaults(),
+	reflect.TypeFor[gates.Prometheus]():    gates.Prometheus{}.WithDefaults(),
+	reflect.TypeFor[gates.Webhook]():       gates.Webhook{}.WithDefaults(),
+	reflect.TypeFor[gates.Command]():       gates.Command{}.WithDefaults(),
+	reflect.TypeFor[gates.Approval]():      gates.Approval{}.WithDefaults(),
 	reflect.TypeFor[loadgen.Spec]():        loadgen.Spec{}.WithDefaults(),
 	reflect.TypeFor[loadgen.RequestSpec](): loadgen.Spec{Requests: make([]loadgen.RequestSpec, 1)}.WithDefaults().Requests[0],
 	reflect.TypeFor[history.Recover](): history.Recover{

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
 	"github.com/cutover-dev/cutover/release"
@@ -103,6 +104,7 @@ var written = map[reflect.Type]object{
 	reflect.TypeFor[history.Duration](): {"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`, "examples": []string{"500ms", "5s", "1m30s"}},
 	reflect.TypeFor[history.Fraction](): {"type": "string", "pattern": `^[0-9.]+ *%$`, "examples": []string{"99.9%"}},
 	reflect.TypeFor[release.Amount]():   {"type": []string{"string", "integer"}, "pattern": `^[0-9]+%?$`, "minimum": 0, "examples": []any{1, "25%"}},
+	reflect.TypeFor[gates.Number]():     {"type": []string{"string", "number"}, "examples": []any{0.01, "1%", "500ms"}},
 	reflect.TypeFor[loadgen.Rate]():     {"type": "string", "pattern": `^[0-9.]+ */ *[a-z]+$`, "examples": []string{"200/s"}},
 }
 
@@ -164,7 +166,7 @@ func (m schemaMaker) section(t reflect.Type, key string) object {
 func comments(t *testing.T) map[string]string {
 	found := map[string]string{}
 	for _, source := range []string{
-		"model.go", "../release/spec.go", "../dependencies/spec.go", "../gates/spec.go", "../loadgen/spec.go", "../faults/spec.go", "../history/payloads.go",
+		"model.go", "../release/spec.go", "../dependencies/spec.go", "../gates/spec.go", "../gates/prometheus.go", "../gates/webhook.go", "../gates/command.go", "../gates/approval.go", "../loadgen/spec.go", "../faults/spec.go", "../history/payloads.go",
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(source), nil, parser.ParseComments)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
 	"github.com/cutover-dev/cutover/release"
@@ -144,6 +145,23 @@ func (v *validator) gate() {
 	v.want(g.Fails > 0, "gate.fails", "%d: write how many failing readings in a row roll back, 1 or more", g.Fails)
 	v.refused("", "gate", g.Validate())
 	v.attainable()
+	for _, outside := range g.Outside() {
+		v.outside(outside)
+	}
+}
+
+// outside checks what a gate refers to in the rest of the scenario.
+func (v *validator) outside(o gates.Outside) {
+	known, err := release.GatedSteps(v.s.Release, v.s.App)
+	for i, step := range o.Steps {
+		v.want(err != nil || slices.Contains(known, step), elem(o.Key+".steps", i),
+			"no gate is asked at a step %q of this release; it is at %s%s", step, strings.Join(known, ", "), didYouMean(step, known))
+	}
+	v.want(o.Steps == nil || len(o.Steps) > 0, o.Key+".steps", "empty: it would never be asked; name a step, or leave this out for all")
+	v.want(o.Timeout < v.s.Release.Deadline.D(), o.Key+".timeout", "%s: the release is over after %s, its deadline: shorten one or raise the other", o.Timeout, v.s.Release.Deadline)
+	if o.Image != "" {
+		v.image(o.Key+".job.image", o.Image)
+	}
 }
 
 // refused reports what the package of a section says is wrong with it. Each of its
@@ -176,7 +194,7 @@ const patience = 10
 // lowest step: otherwise the gate has no data by construction.
 func (v *validator) attainable() {
 	g, r := v.s.Gate, v.s.Release
-	if len(r.Steps) == 0 || !v.sound("gate", "load.rate", "release") {
+	if len(r.Steps) == 0 || !g.Counts() || !v.sound("gate", "load.rate", "release") {
 		return
 	}
 	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100

@@ -26,6 +26,9 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[release.Match]():       {"value"},
 	reflect.TypeFor[release.Supersede]():   {"step", "by"},
 	reflect.TypeFor[gates.ErrorLimit]():    {"max"},
+	reflect.TypeFor[gates.Prometheus]():    {"url", "query"},
+	reflect.TypeFor[gates.Webhook]():       {"url"},
+	reflect.TypeFor[gates.Job]():           {"image"},
 	reflect.TypeFor[loadgen.Spec]():        {"rate", "slo", "requests"},
 	reflect.TypeFor[history.SLO]():         {"latency", "availability"},
 	reflect.TypeFor[loadgen.RequestSpec](): {"path"},
@@ -104,8 +107,6 @@ var planned = map[string]string{
 	"release.procedure":    "procedure, beside release",
 	"gate.sequential":      thresholds,
 	"gate.compare":         thresholds,
-	"gate.prometheus":      thresholds,
-	"gate.webhook":         thresholds,
 	"gate.kind":            thresholds,
 	"load.capture":         generated,
 	"load.replay":          generated,
@@ -119,7 +120,7 @@ var planned = map[string]string{
 
 const (
 	variants   = "image, env, command, args and replicas differ between the versions"
-	thresholds = "errors and latency limits"
+	thresholds = "errors and latency limits, prometheus, webhook, command and approval"
 	generated  = "load.requests"
 	literal    = "the text itself"
 )

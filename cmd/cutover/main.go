@@ -90,6 +90,8 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand(), insideCommand())
+	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), approveCommand())
+	// What cutover starts itself with, on nodes and in pods.
+	root.AddCommand(agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand(), insideCommand())
 	return root
 }
