@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images ready ready-embedded ready-kind
+.PHONY: help build e2e gate-matrix kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images ready ready-embedded ready-kind
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -88,7 +88,10 @@ bin/kind-node/%: kind-config/node/%.packages hack/debian-root
 	@hack/debian-root $$(cat $<) $@
 	@touch $@ # the folder has its time from a package
 
-e2e: ready images ## release real applications on a real cluster and judge them
+gate-matrix: ## break the source of every gate in every way; UPDATE=1 writes the table of docs/gates.md
+	$(GO) test -count=1 -run TestFailOpen ./experiment $(if $(UPDATE),-update)
+
+e2e: ready images gate-matrix ## release real applications on a real cluster and judge them
 	@mkdir -p $(ARTIFACTS)
 	CUTOVER_BINARY=$(CURDIR)/bin/cutover CUTOVER_ARTIFACTS=$(ARTIFACTS) CLUSTER=$(CLUSTER) \
 	$(GO) test ./suites -v -count=1 -timeout=70m -ginkgo.timeout=60m -ginkgo.label-filter='$(LABELS)' -ginkgo.fail-on-empty -ginkgo.fail-on-pending \

@@ -108,11 +108,10 @@ func (a *aside) inTime(asked context.Context, got Answer) Answer {
 	if asked.Err() == nil || got.Status == Fail {
 		return got
 	}
-	late := noData("no answer within %s: is it reachable, and is timeout long enough?", a.timeout)
 	if got.Status == NoData && got.Because != "" {
-		late.Because = got.Because + " (" + late.Because + ")"
+		return noData("%s: timeout is %s", got.Because, a.timeout)
 	}
-	return late
+	return noData("no answer within %s: is it reachable, and is timeout long enough?", a.timeout)
 }
 
 // stopWithin bounds how long a source that was told to end may take.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -237,10 +238,10 @@ func (p prometheus) api(ctx context.Context, endpoint string, form url.Values, v
 		return result{}, fmt.Errorf("%s: answered %d with what no Prometheus says, %q: is it the right address?", got.address, got.status, shortened(got.body))
 	}
 	switch {
-	case answer.Status != "success" || answer.Error != "":
+	case answer.Error != "":
 		return result{}, fmt.Errorf("%s: answered %d, %s: %s", got.address, got.status, answer.ErrorType, answer.Error)
-	case got.status != 200:
-		return result{}, fmt.Errorf("%s: answered %d", got.address, got.status)
+	case answer.Status != "success" || got.status != 200:
+		return result{}, fmt.Errorf("%s: answered %d, %q", got.address, got.status, shortened(got.body))
 	case len(answer.Warnings) > 0:
 		return result{}, fmt.Errorf("the answer is not whole, the server warns: %s", strings.Join(answer.Warnings, "; "))
 	}
@@ -293,11 +294,12 @@ func (p prometheus) whyEmpty(ctx context.Context, query string, v Values) error 
 
 // known returns an error that names the metrics that the server has never heard of.
 func (p prometheus) known(ctx context.Context, selectors []selector, v Values) error {
-	var missing []string
+	var missing, seen []string
 	for _, s := range selectors {
-		if s.metric == "" || slices.Contains(p.Absent, s.metric) {
+		if s.metric == "" || slices.Contains(p.Absent, s.metric) || slices.Contains(seen, s.metric) {
 			continue
 		}
+		seen = append(seen, s.metric)
 		form := url.Values{"match[]": {s.metric}}
 		got, err := p.names(ctx, form, v)
 		if err != nil {
@@ -354,7 +356,7 @@ func selectorsOf(query string) ([]selector, error) {
 		if !ok || chosen.IsEmpty() {
 			return
 		}
-		s := selector{text: string(chosen.AppendString(nil)), metric: nameOf(chosen)}
+		s := selectorOf(chosen)
 		if !slices.Contains(all, s) {
 			all = append(all, s)
 		}
@@ -362,17 +364,31 @@ func selectorsOf(query string) ([]selector, error) {
 	return all, nil
 }
 
-// nameOf is the name of the metric, if the selector gives one and not a pattern.
-func nameOf(m *metricsql.MetricExpr) string {
-	if len(m.LabelFilterss) != 1 {
-		return ""
+// plainName is a metric's name that needs no quotes.
+var plainName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+
+// selectorOf writes a selector as every version of Prometheus reads it.
+func selectorOf(m *metricsql.MetricExpr) selector {
+	var s selector
+	if len(m.LabelFilterss) != 1 { // an alternative, which is of a dialect
+		return selector{text: string(m.AppendString(nil))}
 	}
+	var filters []string
 	for _, f := range m.LabelFilterss[0] {
 		if f.Label == "__name__" && !f.IsRegexp && !f.IsNegative {
-			return f.Value
+			s.metric = f.Value
+			if plainName.MatchString(f.Value) {
+				s.text = f.Value
+				continue
+			}
 		}
+		sign := map[[2]bool]string{{false, false}: "=", {true, false}: "!=", {false, true}: "=~", {true, true}: "!~"}[[2]bool{f.IsNegative, f.IsRegexp}]
+		filters = append(filters, f.Label+sign+strconv.Quote(f.Value))
 	}
-	return ""
+	if len(filters) > 0 {
+		s.text += "{" + strings.Join(filters, ",") + "}"
+	}
+	return s
 }
 
 // labels writes a series as PromQL does.

@@ -90,14 +90,14 @@ func (w webhook) ask(ctx context.Context, q Question) Answer {
 	if err != nil {
 		return noData("%v", err)
 	}
+	if got.header.Get("Age") != "" {
+		return noData("%s: the answer comes from a cache (Age: %s): a judgement is made afresh", got.address, got.header.Get("Age"))
+	}
 	if w.StatusOnly {
 		return byStatus(got)
 	}
 	if got.status < 200 || got.status > 299 {
 		return noData("%s: answered %d, %q: a judgement is 2xx and JSON", got.address, got.status, shortened(got.body))
-	}
-	if got.header.Get("Age") != "" {
-		return noData("%s: the answer comes from a cache (Age: %s): a judgement is made afresh", got.address, got.header.Get("Age"))
 	}
 	return judgement(got)
 }
