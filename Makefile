@@ -45,7 +45,7 @@ ready-kind: build deps
 
 # Not every host has apt, or reaches a mirror: what is not packed is not released, and
 # its scenario says so.
-PACKED := bin/images/nginx-v1.oci.tar bin/images/nginx-v2.oci.tar bin/images/redis.oci.tar
+PACKED := bin/images/nginx-v1.oci.tar bin/images/nginx-v2.oci.tar bin/images/redis.oci.tar bin/images/prometheus.oci.tar
 images: build ## pack servers from Debian packages, which some scenarios release or depend on
 	@$(MAKE) -s --no-print-directory $(PACKED) || echo "images: not all are packed (see above); scenarios that need the others are skipped"
 
@@ -63,6 +63,17 @@ bin/images/redis: hack/debian-root
 bin/images/redis.oci.tar: bin/images/redis
 	@bin/cutover image pack --root $< --owner 0:0 --user 65532:65532 --port 6379 --entrypoint /usr/bin/redis-server \
 		--cmd --protected-mode --cmd no --cmd --save --cmd '' -o $@
+
+# The program alone: pages and other programs of its packages are a quarter of a gigabyte.
+bin/images/prometheus: hack/debian-root
+	@rm -rf $@
+	@hack/debian-root prometheus $@
+	@find $@/usr/share $@/usr/bin $@/usr/sbin -mindepth 1 -not -name prometheus -delete 2>/dev/null || true
+	@touch $@
+
+bin/images/prometheus.oci.tar: bin/images/prometheus $(shell find apps/prometheus -type f)
+	@bin/cutover image pack --root $< --root apps/prometheus --owner 0:0 --user 65532:65532 --port 9090 \
+		--entrypoint /usr/bin/prometheus --entrypoint --config.file=/etc/prometheus/prometheus.yml --entrypoint --storage.tsdb.path=/tmp/prometheus -o $@
 
 bin/images/nginx-%.oci.tar: bin/images/nginx $(shell find apps/nginx -type f)
 	@bin/cutover image pack --root $< --root apps/nginx/$* --owner 0:0 --user 65532:65532 --port 8080 --stop-signal SIGQUIT \

@@ -20,6 +20,7 @@ type config struct {
 	ready      bool
 	startDelay time.Duration
 	store      string
+	total      int
 }
 
 // readConfig reads the environment. A value that cannot be read is an error: a shop
@@ -35,6 +36,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		blackHole:  read(&env, "BLACK_HOLE", "false", strconv.ParseBool),
 		ready:      read(&env, "READY", "true", strconv.ParseBool),
 		store:      env.text("STORE", ""),
+		total:      read(&env, "TOTAL", "7", strconv.Atoi),
 		startDelay: read(&env, "START_DELAY", "0s", time.ParseDuration),
 	}
 	return c, env.err

@@ -4,6 +4,7 @@
 //
 //	GET  /cart    200 and a cart, as JSON
 //	POST /orders  201 and the order, as JSON
+//	POST /judge   a webhook for gates: whether a candidate has failed too much
 //	GET  /ready   200 when it wants traffic, 503 when it does not
 //
 // The environment:
@@ -17,8 +18,9 @@
 //	READY        false: never wants traffic; true
 //	START_DELAY  how long it takes to start listening, such as 10s; 0s
 //	STORE        host:port of a Redis that counts the orders; without one, each shop counts its own
+//	TOTAL        what it says that the cart costs, which is 7
 //
-// LATENCY, ERROR_RATE, BLACK_HOLE and STORE leave /ready alone. On SIGTERM it takes no new
+// LATENCY, ERROR_RATE, BLACK_HOLE and STORE leave /ready and /judge alone. On SIGTERM it takes no new
 // connections, finishes the requests in flight and ends; what hangs in the black
 // hole is cut off after 5 s.
 package main

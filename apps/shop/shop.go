@@ -27,6 +27,7 @@ func newShop(config config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cart", s.misbehaving(s.cart))
 	mux.HandleFunc("POST /orders", s.misbehaving(s.order))
+	mux.HandleFunc("POST /judge", judge)
 	mux.HandleFunc("GET /ready", s.readiness)
 	return mux
 }
@@ -75,7 +76,7 @@ func (s *shop) unlucky() bool {
 }
 
 func (s *shop) cart(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, map[string]any{"items": []string{"tea", "biscuits"}, "total": 7})
+	reply(w, http.StatusOK, map[string]any{"items": []string{"tea", "biscuits"}, "total": s.total})
 }
 
 func (s *shop) order(w http.ResponseWriter, r *http.Request) {

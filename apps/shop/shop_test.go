@@ -63,6 +63,34 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestJudge(t *testing.T) {
+	for _, row := range []struct {
+		inquiry string
+		status  int
+		says    string
+	}{
+		// HAPPY: within a hundredth.
+		{`{"step":"weight-10","versions":{"baseline":{"n":900},"candidate":{"n":100,"errors":1}}}`, 200, `"status":"pass"`},
+		// SAD: over it.
+		{`{"versions":{"candidate":{"n":100,"errors":2}}}`, 200, `"status":"fail"`},
+		// NO DATA: too few, however bad, or none.
+		{`{"versions":{"candidate":{"n":19,"errors":19}}}`, 200, `"status":"no-data"`},
+		{`{}`, 200, `"status":"no-data"`},
+		// It is no gate that asks.
+		{`<html>`, 400, "no inquiry"},
+	} {
+		config, err := readConfig(environ("ERROR_RATE=100%"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		newShop(config).ServeHTTP(w, httptest.NewRequest("POST", "/judge", strings.NewReader(row.inquiry)))
+		if w.Code != row.status || !strings.Contains(w.Body.String(), row.says) {
+			t.Errorf("%s: %d %s, want %d %s", row.inquiry, w.Code, w.Body, row.status, row.says)
+		}
+	}
+}
+
 func TestErrorRateIsKept(t *testing.T) {
 	config, err := readConfig(environ("ERROR_RATE=5%"))
 	if err != nil {
