@@ -271,7 +271,7 @@ func (r *run) podAddresses(ctx context.Context, v history.Version) ([]string, er
 	var addresses []string
 	for _, pod := range pods.Items {
 		if pod.Status.PodIP != "" && pod.DeletionTimestamp == nil && release.IsReady(&pod) {
-			addresses = append(addresses, net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.scenario.App.Ports["http"])))
+			addresses = append(addresses, net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.scenario.App.ServingPort(v))))
 		}
 	}
 	return addresses, nil

@@ -56,12 +56,12 @@ func (r *run) httpPort() string { return strconv.Itoa(r.scenario.App.Ports["http
 func (r *run) dialService(ctx context.Context, namespace, name, port string) (net.Conn, error) {
 	var service corev1.Service
 	if err := r.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &service); err != nil {
-		return nil, fmt.Errorf("Service %s/%s: %w", namespace, name, err) //nolint:staticcheck // the kind's own name
+		return nil, fmt.Errorf("the Service %s/%s: %w", namespace, name, err)
 	}
 	if ip := service.Spec.ClusterIP; ip != "" && ip != corev1.ClusterIPNone {
 		return r.Cluster.Dial(ctx, net.JoinHostPort(ip, port))
 	}
-	return nil, fmt.Errorf("Service %s/%s has no address of its own: name one that is not headless", namespace, name) //nolint:staticcheck // the kind's own name
+	return nil, fmt.Errorf("the Service %s/%s has no address of its own: name one that is not headless", namespace, name)
 }
 
 // reachVersions opens a port of this machine for each version, which leads to one of

@@ -91,7 +91,7 @@ func (a approval) ask(ctx context.Context, q Question) Answer {
 	if err := writeWhole(a.place.Approvals, requestFile, request); err != nil {
 		return noData("nobody can be asked: %v", err)
 	}
-	defer os.Remove(filepath.Join(a.place.Approvals, requestFile))
+	defer func() { _ = os.Remove(filepath.Join(a.place.Approvals, requestFile)) }() // it goes with its folder, at the latest
 	if a.place.Asked != nil {
 		a.place.Asked(history.ApprovalAsked{Gate: a.name, Step: q.Step, Ask: what, Timeout: a.Timeout, How: "cutover approve " + q.Values.Run})
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -112,7 +113,7 @@ func judgement(got reply) Answer {
 	if err := in.Decode(&said); err != nil {
 		return noData("%s: answered %d with what is no JSON object, %q", got.address, got.status, shortened(got.body))
 	}
-	if _, err := in.Token(); err != io.EOF { //nolint:errorlint // as the library returns it
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return noData("%s: answered more than one thing, %q", got.address, shortened(got.body))
 	}
 	if !slices.Contains([]string{Pass, Fail, NoData}, said.Status) {

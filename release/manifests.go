@@ -135,7 +135,7 @@ func (i *Installation) template(v history.Version) (corev1.PodTemplateSpec, erro
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: i.labels(v)},
 		Spec: corev1.PodSpec{
-			Containers:                    []corev1.Container{app.container(v, image)},
+			Containers:                    app.containers(v, image),
 			Volumes:                       i.App.volumes(),
 			TerminationGracePeriodSeconds: new(int64(wholeSeconds(i.App.Grace))),
 			AutomountServiceAccountToken:  new(false),

@@ -135,4 +135,5 @@ type Variant struct {
 	Command  []string          `yaml:"command,omitempty" json:"command,omitempty"` // in place of the app's
 	Args     []string          `yaml:"args,omitempty" json:"args,omitempty"`       // in place of the app's
 	Replicas int               `yaml:"replicas,omitempty" json:"replicas,omitempty"`
+	Front    *Front            `yaml:"-" json:"-"`
 }
