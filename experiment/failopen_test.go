@@ -542,3 +542,56 @@ func approvalScene(t *testing.T, mode string, good bool) (scene, string) {
 	}
 	return scene{place: place, spec: gates.Spec{Approval: &gates.Approval{Timeout: history.Duration(20 * time.Second)}}}, ""
 }
+
+// A source that is silent, and one that does not even let itself be stopped, hold up
+// neither an interrupt nor the other gates.
+func TestSlowGatesHoldNothingUp(t *testing.T) {
+	hour := history.Duration(time.Hour)
+	silent, stop := gates.Place{}, func() {}
+	for _, row := range []struct {
+		name  string
+		spec  gates.Spec
+		place func() gates.Place
+		extra time.Duration // that it may take to end
+	}{
+		// It ends with its question.
+		{"black-holed", gates.Spec{Webhook: []gates.Webhook{{URL: "http://judge.judges.svc", Timeout: hour}}}, func() gates.Place {
+			silent, stop = served(blackHoled, nil)
+			return silent
+		}, 0},
+		// It does not.
+		{"stubborn", gates.Spec{Command: []gates.Command{{Job: &gates.Job{Image: "a"}, Timeout: hour}}}, func() gates.Place {
+			stop = func() { <-time.After(time.Hour) } // until then it stays
+			return gates.Place{Jobs: fakeJobs(func(context.Context) (gates.Exit, error) { <-time.After(30 * time.Minute); return gates.Exit{}, nil })}
+		}, 5 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for _, interrupted := range []bool{true, false} {
+					place := row.place()
+					spec := row.spec
+					spec.Every, spec.Min, spec.Fails, place.Grace = history.Duration(time.Second), 50, 2, 500*time.Millisecond
+					if !interrupted { // the limits fail, and are heard
+						spec.Errors = &gates.ErrorLimit{Max: .01}
+					}
+					all, err := gates.New(spec, place)
+					if err != nil {
+						t.Fatal(err)
+					}
+					record := &counted{tape: tape{clock: history.NewClock()}, tally: map[history.Version]history.Tally{history.Candidate: {N: 100, Errors: 50}}}
+					p := &policy{gates: all, spec: spec, live: record, sink: record}
+					ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+					decision, err := p.watch(ctx, "weight-25", 0, time.Second, func() bool { return true })
+					cancel()
+					if took := record.Now().Sub(0); took > 3*time.Second+row.extra {
+						t.Errorf("interrupted %v: it took %v", interrupted, took)
+					}
+					if interrupted != (err != nil) || decision != release.Rollback {
+						t.Errorf("interrupted %v: %s, %v", interrupted, decision, err)
+					}
+					stop()
+				}
+			})
+		})
+	}
+}
