@@ -491,7 +491,7 @@ func jobScene(_ *testing.T, mode string, good bool) (scene, string) {
 // approvalScene has a person answer in the folder of the run.
 func approvalScene(t *testing.T, mode string, good bool) (scene, string) {
 	all := t.TempDir()
-	folder := filepath.Join(all, "run")
+	folder := gates.ApprovalsFolder(all, "run")
 	if mode != refused {
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			t.Fatal(err)

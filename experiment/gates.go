@@ -8,13 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cutover-dev/cutover/cluster"
 	"github.com/cutover-dev/cutover/gates"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/safety"
@@ -22,7 +22,7 @@ import (
 
 // newPolicy makes the gates of the scenario and the policy that decides by them.
 func (r *run) newPolicy(spec gates.Spec) (*policy, error) {
-	approvals, err := approvalsDir()
+	state, err := cluster.StateDir()
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (r *run) newPolicy(spec gates.Spec) (*policy, error) {
 		Reach:     r.reachVersions,
 		Processes: r.marked,
 		Jobs:      jobs{run: r, made: new(atomic.Int64)},
-		Approvals: filepath.Join(approvals, r.id),
+		Approvals: gates.ApprovalsFolder(state, r.id),
 		Asked:     func(asked history.ApprovalAsked) { r.tell(asked) },
 	})
 	return &policy{gates: all, spec: spec, live: r.record, sink: r.record}, err
@@ -180,44 +180,38 @@ func (r *run) marked(ctx context.Context, mark string, do func(context.Context) 
 	return errors.Join(err, undo(context.WithoutCancel(ctx)))
 }
 
-// approvalsDir is where all runs of this user ask people.
-func approvalsDir() (string, error) {
-	ledgers, err := ledgerDir()
-	return filepath.Join(filepath.Dir(ledgers), "approvals"), err
-}
-
 // makeApprovals makes the folder in which people answer, if a gate asks some.
 func (r *run) makeApprovals(ctx context.Context) error {
 	if r.scenario.Gate == nil || r.scenario.Gate.Approval == nil {
 		return nil
 	}
-	all, err := approvalsDir()
+	state, err := cluster.StateDir()
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(all, r.id)
+	path := gates.ApprovalsFolder(state, r.id)
 	params, err := json.Marshal(scratchParams{Path: path})
 	if err != nil {
 		return err
 	}
-	_, err = r.ledger.Do(ctx, safety.Action{Kind: kindScratch, Params: params}, func(context.Context) error { return os.MkdirAll(path, 0o700) })
+	_, err = r.ledger.Do(ctx, safety.Action{Kind: kindScratch, Params: params}, func(context.Context) error { return os.Mkdir(path, 0o700) })
 	return err
 }
 
 // Approvals lists the runs that wait for a person.
 func Approvals() ([]gates.Request, error) {
-	dir, err := approvalsDir()
+	state, err := cluster.StateDir()
 	if err != nil {
 		return nil, err
 	}
-	return gates.Open(dir)
+	return gates.Open(state)
 }
 
 // Approve answers one of them.
 func Approve(request gates.Request, response gates.Response) error {
-	dir, err := approvalsDir()
+	state, err := cluster.StateDir()
 	if err != nil {
 		return err
 	}
-	return gates.Respond(dir, request, response)
+	return gates.Respond(state, request, response)
 }

@@ -127,9 +127,13 @@ func (r Response) answer() Answer {
 	return answer
 }
 
+// ApprovalsFolder is where a run asks people, below dir. It is of that run alone, so
+// that nothing is left of it afterwards.
+func ApprovalsFolder(dir, run string) string { return filepath.Join(dir, "approvals-"+run) }
+
 // Open lists the questions that wait for a person, in the folders of runs below dir.
 func Open(dir string) ([]Request, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", requestFile))
+	files, err := filepath.Glob(filepath.Join(ApprovalsFolder(dir, "*"), requestFile))
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +160,7 @@ func Respond(dir string, request Request, response Response) error {
 		return fmt.Errorf("%q is no run", request.Run)
 	}
 	response.ID = request.ID
-	return writeWhole(filepath.Join(dir, request.Run), responseFile, response)
+	return writeWhole(ApprovalsFolder(dir, request.Run), responseFile, response)
 }
 
 // writeWhole writes a file as a whole or not at all.
