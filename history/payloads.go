@@ -74,6 +74,9 @@ type ExpectProcedure struct {
 type Control struct {
 	Verdict string `json:"verdict" yaml:"verdict"` // the verdict it must get
 	Check   string `json:"check" yaml:"check"`     // the check that must say so; "" for any
+	// Step is where it must have gone wrong: the one under way when users first got
+	// bad answers, or the last one that began if they got none; "" for anywhere.
+	Step string `json:"step,omitempty" yaml:"step"`
 }
 
 // Phase is the beginning of a part of the run.

@@ -189,6 +189,9 @@ func (a App) mounts() []corev1.VolumeMount {
 func writable(n int) string { return fmt.Sprintf("writable-%d", n) }
 
 func (a App) probe() *corev1.Probe {
+	if a.Readiness.None {
+		return nil
+	}
 	probe := &corev1.Probe{
 		PeriodSeconds:    wholeSeconds(a.Readiness.Period),
 		TimeoutSeconds:   wholeSeconds(a.Readiness.Timeout),

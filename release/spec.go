@@ -115,6 +115,7 @@ type VersionSource struct {
 // Readiness is the probe that admits a pod to traffic. Without a path it is a
 // TCP connect to the http port.
 type Readiness struct {
+	None     bool             `yaml:"none,omitempty" json:"none,omitempty"` // no probe: a pod has traffic as soon as it runs
 	Path     string           `yaml:"path,omitempty" json:"path,omitempty"`
 	Period   history.Duration `yaml:"period,omitempty" json:"period,omitempty"`     // default 1s
 	Timeout  history.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`   // default 1s

@@ -60,6 +60,10 @@ type Archive struct {
 type Metadata struct {
 	Name   string   `yaml:"name" json:"name"`                         // unique among the scenarios run together
 	Labels []string `yaml:"labels,omitempty" json:"labels,omitempty"` // to choose scenarios by
+	// Subject makes it one of a corpus, which tests the tester: a way to release, of
+	// which some scenarios have a flaw that must be found and others have none.
+	Subject string `yaml:"subject,omitempty" json:"subject,omitempty"`
+	Flaw    string `yaml:"flaw,omitempty" json:"flaw,omitempty"` // what is wrong with the subject here; such a scenario is a control that must fail
 }
 
 // Missing says which archives of the scenario are not there, each on its line; none

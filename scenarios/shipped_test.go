@@ -35,6 +35,33 @@ func TestShippedScenariosLoad(t *testing.T) {
 	}
 }
 
+// Each subject of the corpus has forms with a flaw, and sound ones beside them.
+func TestCorpus(t *testing.T) {
+	found, err := Find([]string{"procedures"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flawed, sound := map[string]int{}, map[string]int{}
+	for _, s := range found {
+		if s.Metadata.Subject == "" || !s.HasLabel("corpus") {
+			t.Errorf("%s has no subject, or not the label corpus", s.Path)
+		}
+		if s.Metadata.Flaw != "" {
+			flawed[s.Metadata.Subject]++
+			if s.Control.Check == "" {
+				t.Errorf("%s: any failure would count as its flaw found: name the check", s.Path)
+			}
+		} else {
+			sound[s.Metadata.Subject]++
+		}
+	}
+	for subject := range flawed {
+		if sound[subject] == 0 {
+			t.Errorf("subject %q has flaws and no sound form", subject)
+		}
+	}
+}
+
 func TestFindChoosesByLabel(t *testing.T) {
 	found, err := Find([]string{"."}, "smoke")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
 	"github.com/cutover-dev/cutover/release"
+	"github.com/cutover-dev/cutover/verdict"
 )
 
 // validator checks what types alone do not: that a scenario makes sense, and that
@@ -63,6 +64,9 @@ func (v *validator) metadata() {
 	for i, label := range v.s.Metadata.Labels {
 		v.want(labelWord.MatchString(label), elem("metadata.labels", i), "%q is no label: write one word in small letters", label)
 	}
+	v.want(v.s.Metadata.Flaw == "" || v.s.Metadata.Subject != "", "metadata.flaw", "of which subject? write metadata.subject too")
+	v.want(v.s.Metadata.Flaw == "" || v.s.Metadata.Subject == "" || v.s.Control != nil && v.s.Control.Verdict == string(verdict.Fail), "metadata.flaw",
+		"a scenario whose subject has a flaw must fail: write control: {verdict: fail, check: …, step: …}")
 	v.want(strings.TrimSpace(v.s.Why) != "", "why", "empty: say in a sentence what this proves, for whoever reads the report")
 }
 
@@ -236,8 +240,12 @@ func (v *validator) expected() []string {
 
 func (v *validator) control() {
 	c := v.s.Control
-	if c == nil || c.Check == "" {
+	if c == nil {
 		return
 	}
-	v.want(slices.Contains(v.expected(), c.Check), "control.check", "%s is not judged: expect.%s is not given", c.Check, c.Check)
+	v.want(c.Check == "" || slices.Contains(v.expected(), c.Check), "control.check", "%s is not judged: expect.%s is not given", c.Check, c.Check)
+	v.want(c.Step == "" || c.Verdict == string(verdict.Fail), "control.step", "only a run that fails went wrong at a step: leave it out, or write verdict: fail")
+	if steps, err := release.StepNames(v.s.Release, v.s.App); err == nil && c.Step != "" {
+		v.want(slices.Contains(steps, c.Step), "control.step", "no step %q in this release; its steps: %s%s", c.Step, strings.Join(steps, ", "), didYouMean(c.Step, steps))
+	}
 }

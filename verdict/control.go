@@ -3,13 +3,15 @@ package verdict
 import "github.com/cutover-dev/cutover/history"
 
 // judgeControl says whether a scenario that must not pass got the verdict it must
-// get, from the check that must give it; nil if it is no control.
+// get, from the check that must give it and at the step that must be to blame; nil if
+// it is no control.
 func judgeControl(control *history.Control, run Run) *ControlResult {
 	if control == nil {
 		return nil
 	}
 	want := Verdict(control.Verdict)
-	return &ControlResult{Want: want, Met: run.Verdict == want && saidBy(control.Check, want, run.Checks)}
+	return &ControlResult{Want: want, Met: run.Verdict == want && saidBy(control.Check, want, run.Checks) &&
+		(control.Step == "" || control.Step == run.Step)}
 }
 
 // saidBy reports whether the named check has the status that leads to the verdict.

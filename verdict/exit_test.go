@@ -56,6 +56,9 @@ func TestControl(t *testing.T) {
 		{"from a check that there is not", history.Control{Verdict: "invalid", Check: "speed"}, faulty(11).outage(8, 11, refused), false},
 		{"a pass where it must not pass", history.Control{Verdict: "fail"}, calm(), false},
 		{"a failed check", history.Control{Verdict: "fail", Check: "outcome"}, calm().settles(12, 0), true},
+		{"at the step where it must", history.Control{Verdict: "fail", Step: "weight-50"}, calm().settles(12, 0).outage(7, 9, refused), true},
+		{"at another step", history.Control{Verdict: "fail", Step: "deploy-candidate"}, calm().settles(12, 0).outage(7, 9, refused), false},
+		{"nobody was hurt: at the last step", history.Control{Verdict: "fail", Step: "weight-50"}, calm().settles(12, 0), true},
 	} {
 		row.tell.plan.Control = &row.control
 		run := Judge(row.tell.tell())

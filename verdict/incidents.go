@@ -67,11 +67,7 @@ func (e *Evidence) describe(i *incident) {
 		i.recovered, i.until = e.series.at(next), e.series.at(next)
 	}
 	i.fault = e.faultAt(i.onset)
-	for _, step := range history.All[history.StepBegan](e.Events) {
-		if step.At <= i.onset.After(e.slack()) {
-			i.step = step.Data.Name
-		}
-	}
+	i.step = e.stepAt(i.onset)
 }
 
 // early reports whether the incident was over before the first fault. One that was

@@ -33,6 +33,9 @@ func Judge(h history.History) Run {
 	}
 	var reason string
 	run.Verdict, reason = decide(e, run)
+	if run.Verdict == Fail {
+		run.Step = e.wentWrongAt()
+	}
 	run.Because = sentence(e, run, reason)
 	run.Control = judgeControl(h.Plan.Control, run)
 	return run

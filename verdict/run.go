@@ -30,13 +30,16 @@ const (
 // Run is run.json: the summary of one run. Times are milliseconds since the run
 // began; null means that it did not happen or was not measured.
 type Run struct {
-	Schema    string     `json:"schema"`
-	Scenario  string     `json:"scenario"`
-	Seed      int64      `json:"seed"`
-	PlanHash  string     `json:"planHash"`
-	Provider  string     `json:"provider"`
-	Verdict   Verdict    `json:"verdict"`
-	Because   string     `json:"because"` // one sentence for the verdict
+	Schema   string  `json:"schema"`
+	Scenario string  `json:"scenario"`
+	Seed     int64   `json:"seed"`
+	PlanHash string  `json:"planHash"`
+	Provider string  `json:"provider"`
+	Verdict  Verdict `json:"verdict"`
+	Because  string  `json:"because"` // one sentence for the verdict
+	// Step is where a run that failed went wrong: the step under way when users first
+	// got bad answers, or the last one that began if they got none.
+	Step      string     `json:"step,omitempty"`
 	Outcome   *Outcome   `json:"outcome"`
 	MTTR      *MTTR      `json:"mttr"` // null without an incident
 	Instants  Instants   `json:"instants"`

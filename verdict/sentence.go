@@ -21,6 +21,9 @@ func sentence(e *Evidence, run Run, reason string) string {
 	}
 	if run.Verdict != Skipped && e.period.released {
 		parts = append(parts, fate(e), tally(run.Requests), leftovers(run.Residue))
+		if run.Step != "" {
+			parts = append(parts, "it went wrong at "+run.Step)
+		}
 	}
 	text := strings.Join(parts, "; ")
 	first, size := utf8.DecodeRuneInString(text)

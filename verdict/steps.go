@@ -26,6 +26,30 @@ func (e *Evidence) listSteps() []Step {
 	return list
 }
 
+// wentWrongAt is the step under way when users first got bad answers: at the onset of
+// the incident, if there was one. It is the last step if they got none.
+func (e *Evidence) wentWrongAt() string {
+	instant := e.period.to
+	if bad := e.series.badIn(0, len(e.series.arrivals)); len(bad) > 0 {
+		instant = e.series.at(bad[0])
+	}
+	if e.about != nil {
+		instant = e.about.onset
+	}
+	return e.stepAt(instant)
+}
+
+// stepAt is the step under way at an instant; "" if none has begun.
+func (e *Evidence) stepAt(instant history.Micros) string {
+	name := ""
+	for _, step := range history.All[history.StepBegan](e.Events) {
+		if step.At <= instant.After(e.slack()) {
+			name = step.Data.Name
+		}
+	}
+	return name
+}
+
 // countReadings counts what the gate said.
 func (e *Evidence) countReadings() Gate {
 	var gate Gate

@@ -19,6 +19,7 @@ type config struct {
 	blackHole  bool
 	ready      bool
 	startDelay time.Duration
+	warmUp     time.Duration
 	store      string
 	total      int
 }
@@ -38,6 +39,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		store:      env.text("STORE", ""),
 		total:      read(&env, "TOTAL", "7", strconv.Atoi),
 		startDelay: read(&env, "START_DELAY", "0s", time.ParseDuration),
+		warmUp:     read(&env, "WARM_UP", "0s", time.ParseDuration),
 	}
 	return c, env.err
 }

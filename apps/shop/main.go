@@ -6,6 +6,7 @@
 //	POST /orders  201 and the order, as JSON
 //	POST /judge   a webhook for gates: whether a candidate has failed too much
 //	GET  /ready   200 when it wants traffic, 503 when it does not
+//	GET  /live    200 as long as it runs
 //
 // The environment:
 //
@@ -17,10 +18,11 @@
 //	BLACK_HOLE   true: accepts carts and orders and never answers them, yet stays ready; false
 //	READY        false: never wants traffic; true
 //	START_DELAY  how long it takes to start listening, such as 10s; 0s
+//	WARM_UP      how long it listens before it can serve, such as 10s: 503 until then; 0s
 //	STORE        host:port of a Redis that counts the orders; without one, each shop counts its own
 //	TOTAL        what it says that the cart costs, which is 7
 //
-// LATENCY, ERROR_RATE, BLACK_HOLE and STORE leave /ready and /judge alone. On SIGTERM it takes no new
+// LATENCY, ERROR_RATE, BLACK_HOLE and STORE leave /ready and /judge alone; nothing changes /live. On SIGTERM it takes no new
 // connections, finishes the requests in flight and ends; what hangs in the black
 // hole is cut off after 5 s.
 package main

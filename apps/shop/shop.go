@@ -17,18 +17,20 @@ import (
 type shop struct {
 	config
 	next func(context.Context) (int64, error) // order's number
+	warm time.Time                            // from when on it can serve
 
 	mu     sync.Mutex // guards chance
 	chance *rand.Rand
 }
 
 func newShop(config config) http.Handler {
-	s := &shop{config: config, next: orders(config), chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
+	s := &shop{config: config, next: orders(config), warm: time.Now().Add(config.warmUp), chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cart", s.misbehaving(s.cart))
 	mux.HandleFunc("POST /orders", s.misbehaving(s.order))
 	mux.HandleFunc("POST /judge", judge)
 	mux.HandleFunc("GET /ready", s.readiness)
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, map[string]any{"live": true}) })
 	return mux
 }
 
@@ -49,6 +51,10 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 		}
 		// The body is read first: only then does the server notice a client that leaves.
 		_, _ = io.Copy(io.Discard, r.Body) // nothing in it matters here
+		if time.Now().Before(s.warm) {
+			http.Error(w, "warming up", http.StatusServiceUnavailable)
+			return
+		}
 		if s.blackHole {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
@@ -90,7 +96,7 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) readiness(w http.ResponseWriter, _ *http.Request) {
-	if !s.ready {
+	if !s.ready || time.Now().Before(s.warm) {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
 	}

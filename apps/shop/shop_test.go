@@ -51,6 +51,10 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/ready", []string{"ERROR_RATE=100%", "BLACK_HOLE=true"}, 200, ""},
 		{"GET", "/ready", []string{"READY=false"}, 503, ""},
 		{"GET", "/cart", []string{"READY=false"}, 200, ""},
+		// Warming up, it lives and cannot serve.
+		{"GET", "/cart", []string{"WARM_UP=1h"}, 503, ""},
+		{"GET", "/ready", []string{"WARM_UP=1h"}, 503, ""},
+		{"GET", "/live", []string{"WARM_UP=1h", "READY=false"}, 200, ""},
 		// What it does not sell.
 		{"DELETE", "/cart", nil, 405, ""},
 		{"GET", "/elsewhere", nil, 404, ""},

@@ -72,15 +72,13 @@ func run(ctx context.Context, out io.Writer, paths []string, f runFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
-	up, platform, err := provide(ctx, out, f)
+	runs, err := onCluster(ctx, out, chosen, f)
 	if err != nil {
 		return err
 	}
-	code, err := runAll(ctx, out, up, platform, chosen, f)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	if err := errors.Join(err, up.Close(closing)); err != nil {
-		return err
+	code := verdict.SuiteExitCode(runs...)
+	if len(chosen) == 1 {
+		code = verdict.ExitCode(runs...)
 	}
 	if code != 0 {
 		return exit(code)
@@ -88,8 +86,21 @@ func run(ctx context.Context, out io.Writer, paths []string, f runFlags) error {
 	return nil
 }
 
-// runAll runs the scenarios one after the other and returns the code to end with.
-func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform experiment.Platform, chosen []scenarios.Scenario, f runFlags) (int, error) {
+// onCluster provides a cluster, runs the scenarios on it and gives it up.
+func onCluster(ctx context.Context, out io.Writer, chosen []scenarios.Scenario, f runFlags) ([]verdict.Run, error) {
+	up, platform, err := provide(ctx, out, f)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := runAll(ctx, out, up, platform, chosen, f)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return runs, errors.Join(err, up.Close(closing))
+}
+
+// runAll runs the scenarios one after the other, and links their reports from a page
+// if they are several.
+func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform experiment.Platform, chosen []scenarios.Scenario, f runFlags) ([]verdict.Run, error) {
 	var runs []verdict.Run
 	var entries []reports.IndexEntry
 	root := f.out
@@ -103,7 +114,7 @@ func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 		}
 		result, err := runOne(ctx, out, up, platform, scenario, dir, f)
 		if err != nil {
-			return exitHarness, err
+			return nil, err
 		}
 		runs = append(runs, result)
 		entries = append(entries, experiment.IndexEntry(scenario, result, relative(root, filepath.Join(dir, "report.html"))))
@@ -112,14 +123,14 @@ func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 		}
 	}
 	if len(chosen) == 1 {
-		return verdict.ExitCode(runs...), nil
+		return runs, nil
 	}
 	index := filepath.Join(root, "index.html")
 	if err := experiment.WriteReport(index, reports.Index(entries)); err != nil {
-		return exitHarness, err
+		return nil, err
 	}
 	fmt.Fprintf(out, "index      %s\n", index)
-	return verdict.SuiteExitCode(runs...), nil
+	return runs, nil
 }
 
 // replay is the command that repeats a run.
