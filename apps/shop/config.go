@@ -22,6 +22,8 @@ type config struct {
 	warmUp     time.Duration
 	store      string
 	total      int
+	cold       int64
+	seat       string
 }
 
 // readConfig reads the environment. A value that cannot be read is an error: a shop
@@ -38,6 +40,8 @@ func readConfig(getenv func(string) string) (config, error) {
 		ready:      read(&env, "READY", "true", strconv.ParseBool),
 		store:      env.text("STORE", ""),
 		total:      read(&env, "TOTAL", "7", strconv.Atoi),
+		cold:       read(&env, "COLD", "0", func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }),
+		seat:       env.text("SEAT", ""),
 		startDelay: read(&env, "START_DELAY", "0s", time.ParseDuration),
 		warmUp:     read(&env, "WARM_UP", "0s", time.ParseDuration),
 	}

@@ -8,6 +8,8 @@
 //	GET  /ready   200 when it wants traffic, 503 when it does not
 //	GET  /live    200 as long as it runs
 //
+// `shop check PATH` asks the shop on this machine, and exits with 1 if it does not answer well.
+//
 // The environment:
 //
 //	PORT         the port it listens on; 8080
@@ -19,6 +21,8 @@
 //	READY        false: never wants traffic; true
 //	START_DELAY  how long it takes to start listening, such as 10s; 0s
 //	WARM_UP      how long it listens before it can serve, such as 10s: 503 until then; 0s
+//	COLD         how many requests it answers with 503 before it can serve; 0
+//	SEAT         a file that shops share: the first that is asked for anything takes it, all others answer 503; none
 //	STORE        host:port of a Redis that counts the orders; without one, each shop counts its own
 //	TOTAL        what it says that the cart costs, which is 7
 //
@@ -43,13 +47,36 @@ const lastCall = 5 * time.Second
 
 func main() {
 	config, err := readConfig(os.Getenv)
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(os.Args) == 3 && os.Args[1] == "check":
+		err = check(config, os.Args[2])
+	default:
 		err = serve(config)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
 		os.Exit(1)
 	}
+}
+
+// check asks the shop on this machine for a path.
+func check(config config, path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lastCall)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+config.port+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("GET %s: %s", path, response.Status)
+	}
+	return nil
 }
 
 // serve runs the shop until it is told to end.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ type shop struct {
 	config
 	next func(context.Context) (int64, error) // order's number
 	warm time.Time                            // from when on it can serve
+	cold atomic.Int64                         // requests that it has answered, while it was cold
 
 	mu     sync.Mutex // guards chance
 	chance *rand.Rand
@@ -51,8 +53,8 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 		}
 		// The body is read first: only then does the server notice a client that leaves.
 		_, _ = io.Copy(io.Discard, r.Body) // nothing in it matters here
-		if time.Now().Before(s.warm) {
-			http.Error(w, "warming up", http.StatusServiceUnavailable)
+		if reason := s.unable(); reason != "" {
+			http.Error(w, reason, http.StatusServiceUnavailable)
 			return
 		}
 		if s.blackHole {
@@ -72,6 +74,33 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 		}
 		answer(w, r)
 	}
+}
+
+// unable says why it can serve nobody now; "" if it can.
+func (s *shop) unable() string {
+	switch {
+	case time.Now().Before(s.warm):
+		return "warming up"
+	case s.cold.Load() < s.config.cold && s.cold.Add(1) <= s.config.cold:
+		return "cold"
+	case s.seat != "" && !seated(s.seat):
+		return "another one has the seat"
+	}
+	return ""
+}
+
+// seated takes the seat if nobody has it, and reports whether it is this shop's.
+func seated(path string) bool {
+	name, err := os.Hostname()
+	if err != nil {
+		return false
+	}
+	if file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
+		_, err = file.WriteString(name)
+		return errors.Join(err, file.Close()) == nil
+	}
+	holder, err := os.ReadFile(path)
+	return err == nil && string(holder) == name
 }
 
 // unlucky draws whether this answer is an error.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,11 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/cart", []string{"WARM_UP=1h"}, 503, ""},
 		{"GET", "/ready", []string{"WARM_UP=1h"}, 503, ""},
 		{"GET", "/live", []string{"WARM_UP=1h", "READY=false"}, 200, ""},
+		// Cold, it still is ready.
+		{"GET", "/cart", []string{"COLD=1"}, 503, ""},
+		{"GET", "/ready", []string{"COLD=1"}, 200, ""},
+		// There is no folder in which a seat could be taken.
+		{"GET", "/cart", []string{"SEAT=/nowhere/seat"}, 503, ""},
 		// What it does not sell.
 		{"DELETE", "/cart", nil, 405, ""},
 		{"GET", "/elsewhere", nil, 404, ""},
@@ -146,5 +153,49 @@ func TestBadEnvironmentIsRefused(t *testing.T) {
 		if _, err := readConfig(environ(word)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v does not name it", word, err)
 		}
+	}
+}
+
+func TestColdShopWarmsUp(t *testing.T) {
+	config, err := readConfig(environ("COLD=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop := newShop(config)
+	for n, want := range []int{503, 503, 200, 200} {
+		w := httptest.NewRecorder()
+		shop.ServeHTTP(w, httptest.NewRequest("GET", "/cart", nil))
+		if w.Code != want {
+			t.Errorf("request %d got %d, want %d", n+1, w.Code, want)
+		}
+	}
+}
+
+func TestSeat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seat")
+	if !seated(path) || !seated(path) {
+		t.Error("the first one did not keep the seat")
+	}
+	if err := os.WriteFile(path, []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if seated(path) {
+		t.Error("two have the seat")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	config, err := readConfig(environ("READY=false"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(newShop(config))
+	defer server.Close()
+	_, config.port, _ = strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")
+	if err := check(config, "/cart"); err != nil {
+		t.Error(err)
+	}
+	if err := check(config, "/ready"); err == nil {
+		t.Error("a shop that is not ready was found good")
 	}
 }
