@@ -32,6 +32,8 @@ const (
 	proveWithin = 20 * time.Second
 	// adoptWithin is how long a pod that is born under a fault may be without it.
 	adoptWithin = 15 * time.Second
+	// listenWithin is how long a process may take from its start until it listens.
+	listenWithin = 3 * time.Second
 	// endWithin bounds the end of a fault, whatever became of the trial.
 	endWithin = 90 * time.Second
 )
@@ -179,9 +181,22 @@ func (a *attempt) during(ctx context.Context) error {
 		_ = wait.PollUntilContextTimeout(ctx, pollEvery, adoptWithin, true, func(context.Context) (bool, error) {
 			return a.wasAdopted(pod.Name), nil
 		})
+		a.awaitListening(ctx, pod)
 	}
 	a.measure(ctx, During, append(slices.Clone(a.target), a.born...))
 	return ctx.Err()
+}
+
+// awaitListening gives a pod that has started the time to listen. One that the fault
+// keeps from answering never will: what is measured then counts.
+func (a *attempt) awaitListening(ctx context.Context, pod corev1.Pod) {
+	_ = wait.PollUntilContextTimeout(ctx, pollEvery, listenWithin, true, func(ctx context.Context) (bool, error) {
+		conn, err := a.Ground.Dial(ctx, address(pod))
+		if err != nil {
+			return false, nil //nolint:nilerr // not yet
+		}
+		return true, conn.Close()
+	})
 }
 
 func (a *attempt) join(pod corev1.Pod) {
