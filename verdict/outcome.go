@@ -44,10 +44,20 @@ func (e *Evidence) readOutcome() *Outcome {
 		outcome = Failed
 	case baseline.n == 0:
 		outcome = Promoted
-	case candidate.n == 0 && (e.shares(0)[history.Candidate].n > 0 || e.rollback().At.Happened()):
+	case candidate.n == 0 && (e.shares(0)[history.Candidate].n > 0 || e.rollback().At.Happened() || e.gaveUp()):
 		outcome = RolledBack
 	}
 	return &outcome
+}
+
+// gaveUp reports whether a procedure ended by itself and said that it had failed: it
+// has decided to leave things as they were, or to bring them back.
+func (e *Evidence) gaveUp() bool {
+	gave := false
+	for _, ended := range history.All[history.ProcedureEnded](e.Events) {
+		gave = ended.Data.Exit != 0 && !ended.Data.Killed
+	}
+	return gave
 }
 
 // finalStretch is the index of its first arrival: the last seconds of the period,
