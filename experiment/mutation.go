@@ -83,6 +83,9 @@ func (g *GateTest) add(t Trial) {
 // Records lie in folders below o.Out. The error says that a record could not be made.
 func TestGate(ctx context.Context, scenario scenarios.Scenario, o Options, chosen []mutants.Mutant, tell func(Trial)) (GateTest, error) {
 	result := GateTest{Scenario: scenario.Metadata.Name, Trials: []Trial{}}
+	if scenario.Procedure != nil {
+		return result, fmt.Errorf("%s releases by a procedure, which deploys the candidate itself: no mutant can be put in front of it; name a scenario with a strategy", scenario.Path)
+	}
 	if scenario.Gate == nil {
 		return result, fmt.Errorf("%s has no gate that could be tested", scenario.Path)
 	}

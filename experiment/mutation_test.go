@@ -6,6 +6,7 @@ import (
 
 	"github.com/cutover-dev/cutover/gates/mutants"
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/release"
 	"github.com/cutover-dev/cutover/scenarios"
 	"github.com/cutover-dev/cutover/verdict"
 )
@@ -29,6 +30,11 @@ func TestOnlyScenariosThatPromoteAreTested(t *testing.T) {
 		if _, err := TestGate(t.Context(), scenarioOf(t, row.path), Options{}, nil, nil); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v", row.path, err)
 		}
+	}
+	procedure := scenarioOf(t, "gate-mutants.yaml")
+	procedure.Procedure = &release.Procedure{}
+	if _, err := TestGate(t.Context(), procedure, Options{}, nil, nil); err == nil || !strings.Contains(err.Error(), "deploys the candidate itself") {
+		t.Errorf("of a procedure: %v", err)
 	}
 	gateless := scenarioOf(t, "gate-mutants.yaml")
 	gateless.Gate = nil
