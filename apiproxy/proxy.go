@@ -157,6 +157,7 @@ const largestBody = 16 << 20
 // ServeHTTP takes a request through its stages: who, what, the interceptor's ruling,
 // and the API server.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer p.noteMistake()
 	writer, ok := p.writerOf(r)
 	if !ok {
 		refuse(w, http.StatusUnauthorized, "the token is none that this proxy gave out: use the kubeconfig that KUBECONFIG names")
@@ -181,6 +182,19 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.was = p.before(r.Context(), x)
 	}
 	p.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+}
+
+// noteMistake records a panic of a handler, which net/http only cuts the connection
+// for: to the writer that looks like a failing API server.
+func (p *Proxy) noteMistake() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v != http.ErrAbortHandler { //nolint:errorlint // it is panicked with as it is
+		p.sink.Event(history.NewEvent(p.clock.Now(), history.Broken{Because: fmt.Sprint("the API proxy: ", v)}))
+	}
+	panic(v)
 }
 
 func (p *Proxy) writerOf(r *http.Request) (writer string, ok bool) {

@@ -485,6 +485,26 @@ func TestRulings(t *testing.T) {
 	}
 }
 
+// mistaken is an interceptor with a mistake.
+type mistaken struct{ Pass }
+
+func (mistaken) Before(context.Context, Request) Ruling { panic("a mistake of ours") }
+
+func TestAMistakeOfOursIsNotTakenForTheAPIServers(t *testing.T) {
+	s := newStage(t)
+	s.proxy.Intercept(mistaken{})
+	s.send(t, "GET", shop, "")
+	broken := history.All[history.Broken](s.record.events)
+	if len(broken) != 1 || !strings.Contains(broken[0].Data.Because, "a mistake of ours") {
+		t.Errorf("recorded %+v", broken)
+	}
+	s.proxy.Intercept(&ruler{ruling: Ruling{Drop: true}}) // which is none
+	s.send(t, "GET", shop, "")
+	if broken = history.All[history.Broken](s.record.events); len(broken) != 1 {
+		t.Errorf("recorded %+v", broken)
+	}
+}
+
 func TestWatchesStream(t *testing.T) {
 	s := newStage(t)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.config.Host+services+"?watch=true", nil)

@@ -131,7 +131,7 @@ func stepsSection(rec record) section {
 		if w, ok := weights[s.Name]; ok && w >= 0 {
 			weight = share(float64(w) / 100)
 		}
-		t.Rows = append(t.Rows, []cell{text(s.Name), number(clock(instant(s.BeginMs))), number(clock(instant(s.LiveMs))), number(clock(instant(s.EndMs))),
+		t.Rows = append(t.Rows, []cell{text(strings.TrimSpace(s.Name + " " + s.Title)), number(clock(instant(s.BeginMs))), number(clock(instant(s.LiveMs))), number(clock(instant(s.EndMs))),
 			number(took), number(weight), text(errs[s.Name])})
 	}
 	s := section{ID: "steps", Title: "Steps", Tables: []table{t.fold()}}
