@@ -51,7 +51,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Query().Get("watch") != "" {
 		for range 2 {
-			fmt.Fprintln(w, `{"type":"ADDED"}`)
+			_, _ = fmt.Fprintln(w, `{"type":"ADDED"}`)
 			w.(http.Flusher).Flush()
 		}
 		<-r.Context().Done()
@@ -71,20 +71,20 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	fmt.Fprintf(stream, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
-	stream.Flush()
+	_, _ = fmt.Fprintf(stream, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
+	_ = stream.Flush()
 	line, _ := stream.ReadString('\n')
-	fmt.Fprint(stream, "you said: "+line)
-	stream.Flush()
+	_, _ = fmt.Fprint(stream, "you said: "+line)
+	_ = stream.Flush()
 }
 
 func (s *apiServer) answer(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; path {
 	case "/api/v1":
-		fmt.Fprint(w, `{"resources":[{"name":"services","kind":"Service"},{"name":"services/status","kind":"Service"},{"name":"secrets","kind":"Secret"},{"name":"pods","kind":"Pod"},{"name":"configmaps","kind":"ConfigMap"},{"name":"events","kind":"Event"}]}`)
+		_, _ = fmt.Fprint(w, `{"resources":[{"name":"services","kind":"Service"},{"name":"services/status","kind":"Service"},{"name":"secrets","kind":"Secret"},{"name":"pods","kind":"Pod"},{"name":"configmaps","kind":"ConfigMap"},{"name":"events","kind":"Event"}]}`)
 		return
 	case "/apis/coordination.k8s.io/v1":
-		fmt.Fprint(w, `{"resources":[{"name":"leases","kind":"Lease"}]}`)
+		_, _ = fmt.Fprint(w, `{"resources":[{"name":"leases","kind":"Lease"}]}`)
 		return
 	}
 	var sent map[string]any
@@ -117,7 +117,7 @@ func (s *apiServer) answer(w http.ResponseWriter, r *http.Request) {
 		if !dry {
 			delete(s.objects, path)
 		}
-		fmt.Fprint(w, `{"kind":"Status","status":"Success"}`)
+		_, _ = fmt.Fprint(w, `{"kind":"Status","status":"Success"}`)
 		return
 	}
 	if !dry && r.Method != http.MethodGet && !reflect.DeepEqual(was, now) {
@@ -541,14 +541,14 @@ func TestUpgradedConnectionsPassThrough(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			fmt.Fprintf(conn, "POST /api/v1/namespaces/ns/pods/p/exec?command=ls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n",
+			_, _ = fmt.Fprintf(conn, "POST /api/v1/namespaces/ns/pods/p/exec?command=ls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n",
 				s.config.BearerToken, protocol)
 			from := bufio.NewReader(conn)
 			response, err := http.ReadResponse(from, nil)
 			if err != nil || response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Upgrade") != protocol {
 				t.Fatalf("%v, %+v", err, response)
 			}
-			fmt.Fprintln(conn, "hello")
+			_, _ = fmt.Fprintln(conn, "hello")
 			if line, err := from.ReadString('\n'); line != "you said: hello\n" {
 				t.Errorf("heard %q, %v", line, err)
 			}

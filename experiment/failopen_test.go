@@ -306,7 +306,7 @@ func prometheusScene(t *testing.T, mode string, good bool) (scene, string) {
 		default:
 			body = `{"status":"success","data":{"resultType":"vector","result":` + answers["value"] + `}}`
 		}
-		fmt.Fprint(w, strings.ReplaceAll(body, "%d", now))
+		_, _ = fmt.Fprint(w, strings.ReplaceAll(body, "%d", now))
 	}
 	limit := &gates.Number{}
 	if err := limit.UnmarshalText([]byte("1%")); err != nil {
@@ -351,7 +351,7 @@ func webhookScene(_ *testing.T, mode string, good, statusOnly bool) (scene, stri
 			w.Header().Set(name, header.Get(name))
 		}
 		w.WriteHeader(status)
-		fmt.Fprint(w, body)
+		_, _ = fmt.Fprint(w, body)
 	})
 	return scene{place: place, clean: stop, spec: gates.Spec{Webhook: []gates.Webhook{gates.Webhook{URL: "http://judge.judges.svc", StatusOnly: statusOnly}.WithDefaults()}}}, ""
 }
@@ -366,10 +366,10 @@ func served(mode string, speak http.HandlerFunc) (gates.Place, func()) {
 			<-in.closed
 		case broken5xx:
 			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprint(w, `{"status":"pass","because":"all is well"}`)
+			_, _ = fmt.Fprint(w, `{"status":"pass","because":"all is well"}`)
 		case html: // a page for people, that a proxy answers with
 			w.Header().Set("Content-Type", "text/html")
-			fmt.Fprint(w, "<!doctype html><title>Sign in</title>")
+			_, _ = fmt.Fprint(w, "<!doctype html><title>Sign in</title>")
 		case slowly: // longer than a reading waits, shorter than the time-out
 			select {
 			case <-time.After(600 * time.Millisecond):

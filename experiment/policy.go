@@ -97,7 +97,7 @@ func (p *policy) guard(ctx context.Context, step string, began history.Micros, d
 			continue
 		}
 		stop()
-		<-performed // whatever it says: it was stopped
+		_ = <-performed // whatever it says: it was stopped
 		p.decide(step, release.Rollback, because, state.first)
 		return release.Rollback, nil
 	}

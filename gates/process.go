@@ -61,7 +61,7 @@ func execute(ctx context.Context, dir string, argv []string, env map[string]stri
 	case ctx.Err() != nil:
 		return exit, errors.New("it was killed, with all that it started")
 	case errors.As(err, &ended) && exit.Code < 0:
-		return exit, fmt.Errorf("it was killed: %s", ended)
+		return exit, fmt.Errorf("it was killed: %w", ended)
 	case err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay):
 		return exit, err
 	}

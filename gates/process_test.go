@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-func sh(t *testing.T, ctx context.Context, script string, env map[string]string) (Exit, error) {
+func sh(ctx context.Context, t *testing.T, script string, env map[string]string) (Exit, error) {
 	t.Helper()
 	return execute(ctx, t.TempDir(), []string{"/bin/sh", "-c", script}, env)
 }
 
 func TestCommandHasAScrubbedEnvironment(t *testing.T) {
 	t.Setenv("API_TOKEN", "secret")
-	exit, err := sh(t, t.Context(), "env | cut -d= -f1 | sort | tr '\\n' ' '", map[string]string{"CUTOVER_STEP": "promote", "OWN": "1"})
+	exit, err := sh(t.Context(), t, "env | cut -d= -f1 | sort | tr '\\n' ' '", map[string]string{"CUTOVER_STEP": "promote", "OWN": "1"})
 	if err != nil || strings.Contains(exit.Output, "API_TOKEN") || !strings.Contains(exit.Output, "CUTOVER_STEP") || !strings.Contains(exit.Output, "OWN") || !strings.Contains(exit.Output, "PATH") {
 		t.Errorf("%+v, %v", exit, err)
 	}
@@ -34,7 +34,7 @@ func TestCommandStartsInItsFolder(t *testing.T) {
 }
 
 func TestCommandKeepsItsLastLines(t *testing.T) {
-	exit, err := sh(t, t.Context(), "seq 1 100000; echo; echo the end >&2", nil)
+	exit, err := sh(t.Context(), t, "seq 1 100000; echo; echo the end >&2", nil)
 	if err != nil || exit.Output != "99999 | 100000 | the end" {
 		t.Errorf("%+v, %v", exit, err)
 	}
@@ -46,7 +46,7 @@ func TestCommandLeavesNothingBehind(t *testing.T) {
 	defer cancel()
 	mark := "test/" + t.TempDir()
 	began := time.Now()
-	if _, err := sh(t, ctx, "sleep 300 & setsid sleep 300 & wait", map[string]string{markVariable: mark}); err == nil {
+	if _, err := sh(ctx, t, "sleep 300 & setsid sleep 300 & wait", map[string]string{markVariable: mark}); err == nil {
 		t.Error("it ended by itself")
 	}
 	if took := time.Since(began); took > 20*time.Second {
@@ -65,7 +65,7 @@ func TestOnlyMarkedProcessesAreKilled(t *testing.T) {
 	mark := "test/" + t.TempDir()
 	done := make(chan Exit)
 	go func() {
-		exit, _ := sh(t, t.Context(), "sleep 1", map[string]string{markVariable: mark + "0"})
+		exit, _ := sh(t.Context(), t, "sleep 1", map[string]string{markVariable: mark + "0"})
 		done <- exit
 	}()
 	if err := KillMarked(t.Context(), mark); err != nil {

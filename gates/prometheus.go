@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -219,7 +220,7 @@ func (p prometheus) query(ctx context.Context, query string, v Values) ([]series
 		return nil, fmt.Errorf("the query gives a %s, and not a number: ask for a value at an instant, such as rate(…[1m]) in place of …[1m]", cmp.Or(got.Data.Type, "result of no type"))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: the answer cannot be read as a %s: %v", p.URL, got.Data.Type, err)
+		return nil, fmt.Errorf("%s: the answer cannot be read as a %s: %w", p.URL, got.Data.Type, err)
 	}
 	return samples, nil
 }
@@ -253,8 +254,11 @@ func (p prometheus) api(ctx context.Context, endpoint string, form url.Values, v
 // without any, which is how a query for a metric that is not there passes.
 func (p prometheus) rests(ctx context.Context, query string, v Values) error {
 	selectors, err := selectorsOf(query)
-	if err != nil || len(selectors) == 0 {
-		return fmt.Errorf("the query names no metric, so that nothing is known of its age (%v)", err)
+	if err != nil {
+		return fmt.Errorf("what the query rests on cannot be read, so that nothing is known of its age: %w", err)
+	}
+	if len(selectors) == 0 {
+		return errors.New("the query names no metric, so that nothing is known of its age")
 	}
 	if err := p.known(ctx, selectors, v); err != nil {
 		return err

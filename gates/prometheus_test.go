@@ -38,7 +38,7 @@ func (f fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			body = `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"selector":"0"},"value":[NOW,"3"]}]}}`
 		}
 	}
-	fmt.Fprint(w, strings.ReplaceAll(body, "NOW", strconv.FormatInt(time.Now().Unix(), 10)))
+	_, _ = fmt.Fprint(w, strings.ReplaceAll(body, "NOW", strconv.FormatInt(time.Now().Unix(), 10)))
 }
 
 func vector(samples string) string {
@@ -125,7 +125,7 @@ func TestPrometheusBehindAPath(t *testing.T) {
 
 // A page that is redirected to is not the source that was named.
 func TestNoRedirectIsFollowed(t *testing.T) {
-	passes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"status":"pass"}`) }))
+	passes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"status":"pass"}`) }))
 	defer passes.Close()
 	server := httptest.NewServer(http.RedirectHandler(passes.URL, http.StatusTemporaryRedirect))
 	defer server.Close()

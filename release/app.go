@@ -120,7 +120,7 @@ func (i *Installation) Retire(ctx context.Context, v history.Version) error {
 		return "", client.IgnoreNotFound(i.scale(ctx, v, 0))
 	})
 	if err == nil {
-		err = i.awaitGone(ctx, v)
+		err = i.AwaitGone(ctx, v)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot retire the %s: %w", v, err)
@@ -128,7 +128,8 @@ func (i *Installation) Retire(ctx context.Context, v history.Version) error {
 	return nil
 }
 
-func (i *Installation) awaitGone(ctx context.Context, v history.Version) error {
+// AwaitGone waits until no pod of a version is left.
+func (i *Installation) AwaitGone(ctx context.Context, v history.Version) error {
 	return await(ctx, func(ctx context.Context) (string, error) {
 		pods, err := i.pods(ctx, v)
 		if err != nil || len(pods) == 0 {

@@ -46,7 +46,8 @@ func (j *journal) AwaitPods(_ context.Context, v history.Version, n int) error {
 // Arrivals: a third version comes at the step that is named so.
 func (j *journal) Arrivals() int { return j.arrivals }
 
-func (j *journal) Replicas(history.Version) int { return 3 }
+func (j *journal) AwaitGone(_ context.Context, v history.Version) error { return j.note("gone %s", v) }
+func (j *journal) Replicas(history.Version) int                         { return 3 }
 func (j *journal) Partition(_ context.Context, ordinal int) error {
 	return j.note("partition %d", ordinal)
 }

@@ -14,7 +14,7 @@ type inPlace struct{ versions Versions }
 // sequence performs the steps; own says how, for all but the last watch and the way back.
 func (s *inPlace) sequence(steps []Step, own map[string]func(context.Context) error) *sequence {
 	own[stepPromote] = func(context.Context) error { return nil } // all pods are the candidate's already
-	q := &sequence{abort: s.undo, versions: s.versions}
+	q := &sequence{exposed: true, finish: s.gone(history.Baseline), giveUp: s.gone(history.Candidate), abort: s.undo, versions: s.versions}
 	for _, step := range steps {
 		if step.Name == stepRollback {
 			q.back = act{step, s.undo}
@@ -48,6 +48,11 @@ func (s *inPlace) undo(ctx context.Context) error {
 		return err
 	}
 	return s.versions.AwaitReady(ctx, history.Baseline)
+}
+
+// gone waits until the last pod of a version has left.
+func (s *inPlace) gone(v history.Version) func(context.Context) error {
+	return func(ctx context.Context) error { return s.versions.AwaitGone(ctx, v) }
 }
 
 func notReady(err error) error {

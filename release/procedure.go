@@ -178,7 +178,7 @@ func (p *procedure) Kill() error {
 	}
 	now.killed = true
 	p.mu.Unlock()
-	return now.Running.Kill()
+	return now.Kill()
 }
 
 // latest is the latest attempt.

@@ -214,7 +214,7 @@ func TestAWriteOfAKilledProcedureIsCutOff(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Error(err)
 	}
-	<-ended
+	_ = <-ended // it was killed
 }
 
 func TestOutputIsToldLineByLine(t *testing.T) {

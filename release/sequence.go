@@ -17,6 +17,8 @@ type sequence struct {
 	way  []act // until the candidate has all the traffic and was watched
 	end  []act // what comes then; from here there is no way back
 	back act
+	// exposed: users may meet the candidate from the first step on.
+	exposed bool
 	// finish and giveUp end a release that is promoted, or that ended before any
 	// traffic moved. They are no steps, and may be nil.
 	finish, giveUp func(context.Context) error
@@ -37,7 +39,7 @@ func (s *sequence) Steps() ([]Step, bool) {
 // should and is no error. When another candidate has taken the place of the one that
 // was judged so far, it begins again: nothing is known of the new one.
 func (s *sequence) Run(ctx context.Context, stepper Stepper) error {
-	moved := false
+	moved := s.exposed
 	arrived := s.versions.Arrivals()
 	for n := 0; n < len(s.way); n++ {
 		a := s.way[n]
@@ -45,8 +47,8 @@ func (s *sequence) Run(ctx context.Context, stepper Stepper) error {
 		decision, err := stepper.Step(ctx, a.Step, a.do)
 		switch {
 		case errors.Is(err, ErrCandidateNotReady) && ctx.Err() == nil:
-			if !moved && s.giveUp != nil {
-				return errors.Join(err, s.giveUp(ctx))
+			if !moved {
+				return errors.Join(err, call(ctx, s.giveUp))
 			}
 			return s.goBack(ctx, stepper)
 		case err != nil:

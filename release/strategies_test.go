@@ -33,7 +33,7 @@ func TestRuns(t *testing.T) {
 		deployed = "[deploy-candidate deploy candidate ready candidate ]"
 		smoked   = deployed + " [smoke-test smoke candidate ]"
 		switched = smoked + " [switch shift 100 serving 1 ]"
-		undone   = "[rollback deploy baseline ready baseline ]"
+		undone   = "[rollback deploy baseline ready baseline ] gone candidate"
 	)
 	for _, test := range []struct {
 		name             string
@@ -54,17 +54,17 @@ func TestRuns(t *testing.T) {
 		// those who have it get the old one again
 		{"back from beta", ab, App{}, []string{"split"}, nil, deployed + " [split shift 0 for X-Group=beta serving 1 ] [rollback shift 0 serving 2 ] retire candidate", nil},
 		// one workload: there is nothing to retire
-		{"recreate", recreate, App{}, nil, nil, "[recreate deploy candidate ready candidate ] [promote ]", nil},
+		{"recreate", recreate, App{}, nil, nil, "[recreate deploy candidate ready candidate ] [promote ] gone baseline", nil},
 		// it does not come up: the old one is gone, so it must come back
 		{"recreate in vain", recreate, App{}, nil, []string{"ready candidate"}, "[recreate deploy candidate ready candidate " + undone, nil},
 		// at its controller's pace
-		{"rolling", rolling, App{Replicas: 3}, nil, nil, "[update deploy candidate 1-ready candidate ] [halfway 2-ready candidate ] [updated ready candidate ] [promote ]", nil},
+		{"rolling", rolling, App{Replicas: 3}, nil, nil, "[update deploy candidate 1-ready candidate ] [halfway 2-ready candidate ] [updated ready candidate ] [promote ] gone baseline", nil},
 		// undone half-way
 		{"back half-way", rolling, App{Replicas: 3}, []string{"halfway"}, nil, "[update deploy candidate 1-ready candidate ] [halfway 2-ready candidate ] " + undone, nil},
 		// the first pod never is ready: the progress deadline says so
 		{"no progress", rolling, App{Replicas: 3}, nil, []string{"1-ready candidate"}, "[update deploy candidate 1-ready candidate " + undone, nil},
 		// from the highest ordinal down
-		{"partitions", partitions, set, nil, nil, "[partition-2 deploy candidate partition 2 1-ready candidate ] [partition-0 partition 0 3-ready candidate ] [promote ]", nil},
+		{"partitions", partitions, set, nil, nil, "[partition-2 deploy candidate partition 2 1-ready candidate ] [partition-0 partition 0 3-ready candidate ] [promote ] gone baseline", nil},
 		// only one pod ever had it
 		{"back from a partition", partitions, set, []string{"partition-2"}, nil, "[partition-2 deploy candidate partition 2 1-ready candidate ] " + undone, nil},
 	} {
@@ -112,7 +112,7 @@ func TestThirdVersion(t *testing.T) {
 			deployed1 + " " + deployed1 + " [weight-100 shift 100 serving 1 ] [promote ] retire baseline"},
 		// while all are on the second one and it is watched
 		{"recreate", Spec{Strategy: "recreate"}, "promote",
-			"[recreate deploy candidate ready candidate ] [promote ] [recreate deploy candidate ready candidate ] [promote ]"},
+			"[recreate deploy candidate ready candidate ] [promote ] [recreate deploy candidate ready candidate ] [promote ] gone baseline"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			j := &journal{third: test.third}

@@ -38,6 +38,8 @@ type Versions interface {
 	Partition(ctx context.Context, ordinal int) error
 	// Arrivals is how many times another candidate has taken the place of the one before.
 	Arrivals() int
+	// AwaitGone returns when no pod of a version is left: those that leave may still answer.
+	AwaitGone(ctx context.Context, v history.Version) error
 	// Retire takes a version down and returns when its pods are gone, drained.
 	Retire(ctx context.Context, v history.Version) error
 }

@@ -27,10 +27,10 @@ func TestSmoke(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
 				w.WriteHeader(row.status)
-				fmt.Fprint(w, row.order)
+				_, _ = fmt.Fprint(w, row.order)
 				return
 			}
-			fmt.Fprint(w, row.cart)
+			_, _ = fmt.Fprint(w, row.cart)
 		}))
 		err := smoke(t.Context(), server.URL, 7)
 		server.Close()

@@ -14,7 +14,7 @@ import (
 // app is what mutants are made of here.
 var app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Version", "v2")
-	fmt.Fprint(w, "hello")
+	_, _ = fmt.Fprint(w, "hello")
 })
 
 // ask sends n requests to a mutant, with a time between them, and counts the answers

@@ -193,7 +193,7 @@ func (a *attempt) awaitListening(ctx context.Context, pod corev1.Pod) {
 	_ = wait.PollUntilContextTimeout(ctx, pollEvery, listenWithin, true, func(ctx context.Context) (bool, error) {
 		conn, err := a.Ground.Dial(ctx, address(pod))
 		if err != nil {
-			return false, nil //nolint:nilerr // not yet
+			return false, nil // not yet
 		}
 		return true, conn.Close()
 	})
