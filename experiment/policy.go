@@ -77,8 +77,9 @@ func (p *policy) guard(ctx context.Context, step string, began history.Micros, d
 	}
 	performing, stop := context.WithCancel(ctx)
 	defer stop()
-	performed := make(chan error, 1)
-	go func() { performed <- do(performing) }()
+	var err error
+	performed := make(chan struct{})
+	go func() { defer close(performed); err = do(performing) }()
 	ticker := time.NewTicker(p.spec.Every.D())
 	defer ticker.Stop()
 	defer p.stop()
@@ -88,7 +89,7 @@ func (p *policy) guard(ctx context.Context, step string, began history.Micros, d
 	state.performing = true
 	for {
 		select {
-		case err := <-performed:
+		case <-performed:
 			return release.Proceed, err
 		case <-ticker.C:
 		}
@@ -97,7 +98,7 @@ func (p *policy) guard(ctx context.Context, step string, began history.Micros, d
 			continue
 		}
 		stop()
-		_ = <-performed // whatever it says: it was stopped
+		<-performed // whatever it says: it was stopped
 		p.decide(step, release.Rollback, because, state.first)
 		return release.Rollback, nil
 	}

@@ -214,7 +214,9 @@ func TestAWriteOfAKilledProcedureIsCutOff(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Error(err)
 	}
-	_ = <-ended // it was killed
+	if err := <-ended; err == nil {
+		t.Error("a release that was stopped ended well")
+	}
 }
 
 func TestOutputIsToldLineByLine(t *testing.T) {
