@@ -25,6 +25,6 @@ func (t *tracker) Came(ctx context.Context, n int, what string, began history.Mi
 	t.faults.own(ctx, step, whenLive)
 	t.faults.live(ctx, step)
 	if t.reduced(ctx, step, what, began) {
-		t.faults.event(ctx, stepRollback)
+		t.faults.event(ctx, release.StepRollback)
 	}
 }

@@ -178,7 +178,7 @@ func trialOf(m mutants.Mutant, run verdict.Run, h history.History) Trial {
 		}
 	}
 	for _, e := range history.All[history.Decision](h.Events) {
-		if e.Data.Action != stepRollback {
+		if e.Data.Action != release.StepRollback {
 			continue
 		}
 		t.Step, t.Because = e.Data.Step, e.Data.Because

@@ -17,12 +17,6 @@ import (
 // gate.every; after that it is a reading without data.
 const extensions = 10
 
-// What a policy does without data.
-const (
-	noDataHold    = "hold"
-	noDataProceed = "proceed"
-)
-
 // policy decides by what the gates read: how often they are asked, how many failing
 // readings roll back, and what happens without data. A nil policy lets every step
 // pass when its hold is over.
@@ -84,7 +78,7 @@ func (p *policy) guard(ctx context.Context, step string, began history.Micros, d
 	defer ticker.Stop()
 	defer p.stop()
 	lenient := *p
-	lenient.spec.NoData = noDataHold
+	lenient.spec.NoData = gates.NoDataHold
 	state := lenient.begin(step, began)
 	state.performing = true
 	for {
@@ -268,9 +262,9 @@ func (w *watching) withoutData(seats []*seat, now history.Micros) bool {
 	for _, s := range seats {
 		s.from = now
 		switch w.spec.NoData {
-		case noDataHold:
+		case gates.NoDataHold:
 			s.passing = false
-		case noDataProceed:
+		case gates.NoDataProceed:
 			s.passing = true
 		default: // rollback: a gate that sees nothing must not let anything pass
 			return true

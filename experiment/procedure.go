@@ -180,7 +180,7 @@ func (p *procedure) reduced(r *run) func(ctx context.Context, step, what string,
 			return false
 		}
 		r.record.Event(history.NewEvent(began, history.Decision{
-			Step: step, Action: stepRollback, First: history.Never,
+			Step: step, Action: release.StepRollback, First: history.Never,
 			Because: fmt.Sprintf("%s: %s leaves users %d of the candidate's pods; there were to be %d", step, what, now, before),
 		}))
 		return true

@@ -36,15 +36,10 @@ type supersede struct {
 
 var _ release.Stepper = (*tracker)(nil)
 
-const (
-	stepPromote  = "promote"
-	stepRollback = "rollback"
-)
-
 // Step implements release.Stepper.
 func (t *tracker) Step(ctx context.Context, step release.Step, do func(context.Context) error) (release.Decision, error) {
-	if step.Name == stepRollback {
-		t.faults.event(ctx, stepRollback)
+	if step.Name == release.StepRollback {
+		t.faults.event(ctx, release.StepRollback)
 	}
 	t.faults.before(ctx, step.Name)
 	began := t.tell(history.StepBegan{Name: step.Name})
@@ -66,7 +61,7 @@ func (t *tracker) Step(ctx context.Context, step release.Step, do func(context.C
 	}
 	if step.Gated {
 		hold := t.hold
-		if step.Name == stepPromote {
+		if step.Name == release.StepPromote {
 			hold = t.watch
 		}
 		decision, err = t.policy.watch(ctx, step.Name, began, hold, t.faults.settled)
@@ -89,7 +84,7 @@ func (t *tracker) perform(ctx context.Context, step release.Step, began history.
 		err = do(bounded)
 	}
 	if errors.Is(err, release.ErrCandidateNotReady) && ctx.Err() == nil {
-		t.tell(history.Decision{Step: step.Name, Action: stepRollback, Because: err.Error(), First: history.Never})
+		t.tell(history.Decision{Step: step.Name, Action: release.StepRollback, Because: err.Error(), First: history.Never})
 	}
 	return decision, err
 }

@@ -38,7 +38,7 @@ func abSteps(spec Spec, _ App) ([]Step, error) {
 		{Name: stepDeploy, Weight: NoWeight},
 		{Name: stepSplit, Weight: 0, Gated: true},
 		{Name: stepEveryone, Weight: 100, Gated: true},
-		{Name: stepPromote, Weight: 100, Gated: true},
-		{Name: stepRollback, Weight: 0},
+		{Name: StepPromote, Weight: 100, Gated: true},
+		{Name: StepRollback, Weight: 0},
 	}, nil
 }

@@ -41,10 +41,10 @@ func blueGreenSteps(Spec, App) ([]Step, error) {
 		// Guarded: a Service carries no generation, so that a candidate which answers
 		// nobody is never seen to serve.
 		{Name: stepSwitch, Weight: 100, Gated: true, Guarded: true},
-		{Name: stepPromote, Weight: 100, Gated: true},
+		{Name: StepPromote, Weight: 100, Gated: true},
 		{Name: stepDrain, Weight: NoWeight},
 		{Name: stepRetire, Weight: NoWeight},
-		{Name: stepRollback, Weight: 0},
+		{Name: StepRollback, Weight: 0},
 	}, nil
 }
 

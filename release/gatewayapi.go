@@ -60,6 +60,17 @@ func (r *GatewayAPI) Shift(ctx context.Context, split Split) (Generation, error)
 	return r.last, nil
 }
 
+// announce brings the route with the first generation that a router asks for which
+// moves what the route leads to, and only records the later ones.
+func (r *GatewayAPI) announce(ctx context.Context, generation Generation, split Split) error {
+	if generation == 1 {
+		_, err := r.Shift(ctx, split)
+		return err
+	}
+	r.Sink.Event(history.NewEvent(r.Live.Now(), history.Routed{Gen: int64(generation), Weight: split.Candidate}))
+	return nil
+}
+
 // Serving waits until an answer of the load has carried the generation: what the
 // route's status says is what a controller has read, not what its proxy does.
 func (r *GatewayAPI) Serving(ctx context.Context, generation Generation) error {

@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/cutover-dev/cutover/history"
 )
@@ -13,10 +12,10 @@ type inPlace struct{ versions Versions }
 
 // sequence performs the steps; own says how, for all but the last watch and the way back.
 func (s *inPlace) sequence(steps []Step, own map[string]func(context.Context) error) *sequence {
-	own[stepPromote] = func(context.Context) error { return nil } // all pods are the candidate's already
+	own[StepPromote] = func(context.Context) error { return nil } // all pods are the candidate's already
 	q := &sequence{exposed: true, finish: s.gone(history.Baseline), giveUp: s.gone(history.Candidate), abort: s.undo, versions: s.versions}
 	for _, step := range steps {
-		if step.Name == stepRollback {
+		if step.Name == StepRollback {
 			q.back = act{step, s.undo}
 			continue
 		}
@@ -43,23 +42,11 @@ func (s *inPlace) all(ctx context.Context) error {
 }
 
 // undo brings the baseline's template back and waits until all pods have it.
-func (s *inPlace) undo(ctx context.Context) error {
-	if err := s.versions.Deploy(ctx, history.Baseline); err != nil {
-		return err
-	}
-	return s.versions.AwaitReady(ctx, history.Baseline)
-}
+func (s *inPlace) undo(ctx context.Context) error { return restore(ctx, s.versions) }
 
 // gone waits until the last pod of a version has left.
 func (s *inPlace) gone(v history.Version) func(context.Context) error {
 	return func(ctx context.Context) error { return s.versions.AwaitGone(ctx, v) }
-}
-
-func notReady(err error) error {
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCandidateNotReady, err)
-	}
-	return nil
 }
 
 // then performs one after the other.

@@ -22,7 +22,7 @@ func recreateSteps(Spec, App) ([]Step, error) {
 	return []Step{
 		// No gate: between the versions there is nothing that could pass one.
 		{Name: stepRecreate, Weight: 100},
-		{Name: stepPromote, Weight: 100, Gated: true},
-		{Name: stepRollback, Weight: 0},
+		{Name: StepPromote, Weight: 100, Gated: true},
+		{Name: StepRollback, Weight: 0},
 	}, nil
 }

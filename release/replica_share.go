@@ -64,13 +64,11 @@ func (r *ReplicaShare) Shift(ctx context.Context, split Split) (Generation, erro
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	share := r.share(split.Candidate)
-	if len(r.asked) == 0 { // nobody but the baseline is there yet
-		if _, err := r.Route.Shift(ctx, split); err != nil {
-			return 0, err
-		}
-	} else {
-		r.Route.Sink.Event(history.NewEvent(share.at, history.Routed{Gen: int64(len(r.asked) + 1), Weight: split.Candidate}))
+	share, generation := r.share(split.Candidate), Generation(len(r.asked)+1)
+	if err := r.Route.announce(ctx, generation, split); err != nil {
+		return 0, err
+	}
+	if generation > 1 { // before, nobody but the baseline is there
 		err := await(ctx, func(ctx context.Context) (string, error) {
 			return "", r.scale(ctx, share.grows, share.pods[share.grows])
 		})
@@ -79,7 +77,7 @@ func (r *ReplicaShare) Shift(ctx context.Context, split Split) (Generation, erro
 		}
 	}
 	r.asked = append(r.asked, share)
-	return Generation(len(r.asked)), nil
+	return generation, nil
 }
 
 // share is what a weight comes to, from where the last one has left the pods.

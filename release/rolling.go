@@ -69,8 +69,8 @@ func rollingSteps(spec Spec, app App) ([]Step, error) {
 		}
 	}
 	return append(steps,
-		Step{Name: stepPromote, Weight: 100, Gated: true},
-		Step{Name: stepRollback, Weight: 0},
+		Step{Name: StepPromote, Weight: 100, Gated: true},
+		Step{Name: StepRollback, Weight: 0},
 	), nil
 }
 

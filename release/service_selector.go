@@ -43,15 +43,12 @@ func (r *ServiceSelector) Shift(ctx context.Context, split Split) (Generation, e
 	if err := apply(ctx, r.Client, r.service(r.App.Service, r.only(version))); err != nil {
 		return 0, fmt.Errorf("cannot switch to the %s: %w", version, err)
 	}
-	if len(r.asked) == 0 {
-		if _, err := r.Route.Shift(ctx, split); err != nil {
-			return 0, err
-		}
-	} else {
-		r.Route.Sink.Event(history.NewEvent(r.Route.Live.Now(), history.Routed{Gen: int64(len(r.asked) + 1), Weight: split.Candidate}))
+	generation := Generation(len(r.asked) + 1)
+	if err := r.Route.announce(ctx, generation, split); err != nil {
+		return 0, err
 	}
 	r.asked = append(r.asked, selected{version, r.Route.Live.Now()})
-	return Generation(len(r.asked)), nil
+	return generation, nil
 }
 
 // settled is how long only one version must have answered for a switch to be seen:

@@ -10,12 +10,14 @@ import (
 	"github.com/cutover-dev/cutover/history"
 )
 
-// The steps that more than one strategy has.
+// The steps that every strategy has: the last watch over the candidate with all of
+// the traffic, and the way back.
 const (
-	stepDeploy   = "deploy-candidate"
-	stepPromote  = "promote"
-	stepRollback = "rollback"
+	StepPromote  = "promote"
+	StepRollback = "rollback"
 )
+
+const stepDeploy = "deploy-candidate"
 
 // abortObserve bounds how long an abort waits to see the baseline answer: when
 // there is no load any more, no answer will ever show it.
@@ -37,7 +39,7 @@ type sideBySide struct {
 func (s *sideBySide) sequence(steps []Step, own map[string]func(context.Context) error) *sequence {
 	own[stepDeploy] = s.deployCandidate
 	// The traffic arrived with the step before: the effect of this one is there already.
-	own[stepPromote] = func(context.Context) error { return nil }
+	own[StepPromote] = func(context.Context) error { return nil }
 	q := &sequence{finish: s.retireBaseline, giveUp: s.retireCandidate, abort: s.abort, versions: s.deps.Versions}
 	promoted := false
 	for _, step := range steps {
@@ -46,14 +48,14 @@ func (s *sideBySide) sequence(steps []Step, own map[string]func(context.Context)
 			do = s.shift(Split{Candidate: step.Weight})
 		}
 		switch {
-		case step.Name == stepRollback:
+		case step.Name == StepRollback:
 			q.back = act{step, do}
 		case promoted:
 			q.end = append(q.end, act{step, do})
 		default:
 			q.way = append(q.way, act{step, do})
 		}
-		promoted = promoted || step.Name == stepPromote
+		promoted = promoted || step.Name == StepPromote
 	}
 	return q
 }
@@ -70,6 +72,11 @@ func (s *sideBySide) deployCandidate(ctx context.Context) error {
 	if err == nil {
 		err = s.deps.Versions.AwaitReady(ctx, history.Candidate)
 	}
+	return notReady(err)
+}
+
+// notReady says that err is the candidate's fault; nil if there is none.
+func notReady(err error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCandidateNotReady, err)
 	}
@@ -101,7 +108,7 @@ func (s *sideBySide) retireBaseline(ctx context.Context) error {
 // baseline is brought back first if the release had got as far as retiring it.
 func (s *sideBySide) abort(ctx context.Context) error {
 	if s.retired.Load() {
-		if err := s.restore(ctx); err != nil {
+		if err := restore(ctx, s.deps.Versions); err != nil {
 			return fmt.Errorf("the traffic stays on the candidate, because the baseline is gone: %w", err)
 		}
 	}
@@ -115,9 +122,10 @@ func (s *sideBySide) abort(ctx context.Context) error {
 	return errors.Join(unseen, s.retireCandidate(ctx))
 }
 
-func (s *sideBySide) restore(ctx context.Context) error {
-	if err := s.deps.Versions.Deploy(ctx, history.Baseline); err != nil {
+// restore brings the baseline back, in all its pods.
+func restore(ctx context.Context, versions Versions) error {
+	if err := versions.Deploy(ctx, history.Baseline); err != nil {
 		return err
 	}
-	return s.deps.Versions.AwaitReady(ctx, history.Baseline)
+	return versions.AwaitReady(ctx, history.Baseline)
 }

@@ -106,7 +106,7 @@ func (s Spec) Held(app App) int {
 	_, steps, _ := plan(s, app)
 	held := 0
 	for _, step := range steps {
-		if step.Gated && step.Name != stepPromote {
+		if step.Gated && step.Name != StepPromote {
 			held++
 		}
 	}
@@ -156,7 +156,7 @@ func (s *Supersede) refuse(steps []Step) error {
 	}
 	var names []string
 	for _, step := range steps {
-		if names = append(names, step.Name); step.Name == stepPromote {
+		if names = append(names, step.Name); step.Name == StepPromote {
 			break // what comes after it has no way back
 		}
 	}

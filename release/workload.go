@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -74,16 +75,18 @@ func (i *Installation) firstPartition(v history.Version) int32 {
 // Partition lets the pods of a StatefulSet from an ordinal up have its newest template.
 func (i *Installation) Partition(ctx context.Context, ordinal int) error {
 	return await(ctx, func(ctx context.Context) (string, error) {
-		set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: i.Namespace, Name: i.workload(history.Candidate)}}
-		patch := fmt.Appendf(nil, `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":%d}}}}`, ordinal)
-		return "", i.Client.Patch(ctx, set, client.RawPatch("application/merge-patch+json", patch), fieldOwner)
+		return "", i.set(ctx, history.Candidate, `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":%d}}}}`, ordinal)
 	})
 }
 
 // scale asks for a number of pods of a version.
 func (i *Installation) scale(ctx context.Context, v history.Version, replicas int) error {
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
-	return i.Client.Patch(ctx, i.empty(v), patch, fieldOwner)
+	return i.set(ctx, v, `{"spec":{"replicas":%d}}`, replicas)
+}
+
+// set merges one number into a version's workload.
+func (i *Installation) set(ctx context.Context, v history.Version, patch string, number int) error {
+	return i.Client.Patch(ctx, i.empty(v), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, patch, number)), fieldOwner)
 }
 
 // empty is the version's workload with nothing but its name.

@@ -9,9 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cutover-dev/cutover/cluster/inside"
 )
 
 // RunSandbox is the sandbox's first process. It arranges the root, the network and
@@ -56,19 +57,13 @@ func RunSandbox(folder string) error {
 	return reap(supervisor.Process.Pid)
 }
 
-// reap collects children until the given one has ended.
-func reap(until int) error {
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil:
-			return err
-		case pid == until:
-			return fmt.Errorf("sandbox: the supervisor ended: %v", status)
-		}
+// reap collects children until the supervisor has ended.
+func reap(supervisor int) error {
+	status, err := inside.Reap(supervisor)
+	if err != nil {
+		return err
 	}
+	return fmt.Errorf("sandbox: the supervisor ended: %v", status)
 }
 
 // enterRoot makes a root of its own on a tmpfs, with the host's programs read-only

@@ -44,7 +44,14 @@ func Init(in io.Reader) (code int, err error) {
 	if err != nil {
 		return cannotStart, fmt.Errorf("%w%s", err, hint(err))
 	}
-	return reap(started.Pid)
+	status, err := Reap(started.Pid)
+	switch {
+	case err != nil:
+		return cannotStart, err
+	case status.Signaled():
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
 }
 
 // hint says what is usually wrong with a script that cannot be started.
@@ -60,19 +67,18 @@ func hint(err error) string {
 	return ""
 }
 
-// reap collects children until the given one has ended.
-func reap(until int) (code int, err error) {
+// Reap collects children until the given one has ended, which is the work of the first
+// process of a process namespace. It returns how that one ended.
+func Reap(until int) (syscall.WaitStatus, error) {
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
-			return cannotStart, err
-		case pid == until && status.Signaled():
-			return 128 + int(status.Signal()), nil
+			return status, err
 		case pid == until:
-			return status.ExitStatus(), nil
+			return status, nil
 		}
 	}
 }
