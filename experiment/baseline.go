@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,8 +91,8 @@ func (r *run) inBackground(ctx context.Context, what string, do func(context.Con
 	})
 }
 
-// buildImages builds every image of the scenario, and loads those of the app and of
-// gates into the cluster.
+// buildImages builds every image of the scenario, and loads those of the app, of gates
+// and of the procedure into the cluster.
 func (r *run) buildImages(ctx context.Context) error {
 	scratch, remove, err := r.makeScratch(ctx)
 	if err != nil {
@@ -113,6 +115,9 @@ func (r *run) buildImages(ctx context.Context) error {
 		for _, outside := range r.scenario.Gate.Outside() {
 			refs = append(refs, outside.Image)
 		}
+	}
+	if r.procedure != nil {
+		refs = slices.AppendSeq(refs, maps.Values(r.procedure.Images))
 	}
 	for _, ref := range refs {
 		if _, done := r.app.Images[ref]; done || ref == "" {

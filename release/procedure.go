@@ -22,6 +22,8 @@ type Procedure struct {
 	// Setup is a script that brings up the baseline as the procedure expects to find
 	// it; without one there is a Deployment and a Service, both named as the service.
 	Setup string `yaml:"setup,omitempty" json:"setup,omitempty"`
+	// Images that it needs beside the app's, by a name of its own.
+	Images map[string]string `yaml:"images,omitempty" json:"images,omitempty"`
 }
 
 // StepOfWrite is the name of the step that a procedure's n-th write is, from 1.

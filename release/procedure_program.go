@@ -129,12 +129,21 @@ func (s Surroundings) environment(p Procedure) []string {
 		"CUTOVER_BASELINE_IMAGE":  s.Images[cmp.Or(s.App.Baseline.Image, s.App.Image)],
 		"CUTOVER_CANDIDATE_IMAGE": s.Images[cmp.Or(s.App.Candidate.Image, s.App.Image)],
 	}
+	for name, image := range p.Images {
+		told[ImageVariable(name)] = s.Images[image]
+	}
 	maps.Copy(told, p.Env)
 	var environment []string
 	for _, name := range slices.Sorted(maps.Keys(told)) {
 		environment = append(environment, name+"="+told[name])
 	}
 	return environment
+}
+
+// ImageVariable is the variable that tells a procedure the reference of one of its own
+// images.
+func ImageVariable(name string) string {
+	return "CUTOVER_IMAGE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // Reserved reports whether a procedure is told the variable by cutover.

@@ -72,6 +72,8 @@ func TestMistakesOfProceduresAreExplained(t *testing.T) {
 		{"RELEASE: v2", "KUBECONFIG: mine", ":13: procedure.env.KUBECONFIG: cutover itself says what KUBECONFIG is"},
 		{"RELEASE: v2", "CUTOVER_PORT: '1'", "cutover itself says what CUTOVER_PORT is"},
 		{"RELEASE: v2", "A-B: v2", "\"A-B\" is no variable's name"},
+		{"[kubectl]", "[kubectl]\n  images: {Front_: 'registry.example/front:1'}", ":13: procedure.images.Front_: \"Front_\" is no name for an image"},
+		{"[kubectl]", "[kubectl]\n  images: {front: 'No image'}", ":13: procedure.images.front: \"No image\" is no image"},
 		// Two that would move the traffic, or decide about it.
 		{"{deadline: 1m}", "{deadline: 1m, strategy: canary}", ":14: release.strategy: the procedure moves the traffic"},
 		{"{deadline: 1m}", "{deadline: 1m, hold: 1s}", ":14: release.hold: the procedure moves the traffic"},

@@ -12,6 +12,8 @@ import (
 	"github.com/cutover-dev/cutover/release"
 )
 
+var imageName = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // procedure checks the user's own way to release, and that nothing else is to do it.
@@ -28,6 +30,11 @@ func (v *validator) procedure() {
 		key := join("procedure.env", name)
 		v.want(variableName.MatchString(name), key, "%q is no variable's name", name)
 		v.want(!release.Reserved(name), key, "cutover itself says what %s is", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Images)) {
+		key := join("procedure.images", name)
+		v.want(imageName.MatchString(name), key, "%q is no name for an image: write lower-case letters, digits and hyphens, such as proxy: the procedure finds it in %s", name, release.ImageVariable("proxy"))
+		v.image(key, p.Images[name])
 	}
 	for _, key := range fields(reflect.TypeFor[release.Spec]()).names {
 		v.want(key == "deadline" || !v.given(join("release", key)), join("release", key), "the procedure moves the traffic: leave it out, or the procedure; with a procedure, release has only deadline")
