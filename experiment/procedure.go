@@ -32,7 +32,7 @@ type procedure struct {
 	unknown     string   // why that is not known
 
 	mu    sync.Mutex
-	reach int // how many of the candidate's pods users are to reach
+	reach float64 // share of the users that the candidate is to get
 }
 
 // newProcedure makes the way on which the procedure of a run reaches the API server.
@@ -144,8 +144,9 @@ func (r *run) clusterDNS(ctx context.Context) (string, error) {
 	return "", errors.New("the cluster has no DNS: there is no Service with the label k8s-app=kube-dns in kube-system")
 }
 
-// setUp has the procedure's own setup bring up the baseline, and returns when the app's
-// Service has an endpoint that is ready.
+// setUp has the procedure's own setup bring up the baseline, and returns when a Service
+// that users come in by has an endpoint that is ready. If that brought up a route, too,
+// it stays the procedure's.
 func (r *run) setUp(ctx context.Context) error {
 	p := r.procedure
 	if err := p.complete(ctx, p.in, p.Setup, nil); err != nil {
@@ -153,6 +154,13 @@ func (r *run) setUp(ctx context.Context) error {
 	}
 	if err := r.app.AwaitServing(ctx); err != nil {
 		return fmt.Errorf("procedure.setup brought up no baseline: %w", err)
+	}
+	own, err := r.app.HasOwnRoute(ctx)
+	if err != nil {
+		return err
+	}
+	if own {
+		r.router = release.OwnRoute{Live: r.record}
 	}
 	return r.recognise(ctx)
 }
@@ -165,8 +173,11 @@ func (r *run) recognise(ctx context.Context) (err error) {
 	return err
 }
 
-// reduced tells whether a write of the procedure leaves users fewer of the candidate's
-// pods than they were to have: that is the decision to roll back, and recorded as such.
+// leastReach is a share of the users that rounding does not make.
+const leastReach = 1e-6
+
+// reduced tells whether a write of the procedure leaves the candidate a smaller share of
+// the users than it was to have: that is the decision to roll back, and recorded as such.
 func (p *procedure) reduced(r *run) func(ctx context.Context, step, what string, began history.Micros) bool {
 	return func(ctx context.Context, step, what string, began history.Micros) bool {
 		p.mu.Lock()
@@ -176,12 +187,12 @@ func (p *procedure) reduced(r *run) func(ctx context.Context, step, what string,
 		if err == nil { // or the next write is compared with what was known before
 			p.reach = now
 		}
-		if err != nil || now >= before {
+		if err != nil || now > before-leastReach {
 			return false
 		}
 		r.record.Event(history.NewEvent(began, history.Decision{
 			Step: step, Action: release.StepRollback, First: history.Never,
-			Because: fmt.Sprintf("%s: %s leaves users %d of the candidate's pods; there were to be %d", step, what, now, before),
+			Because: fmt.Sprintf("%s: %s leaves the candidate %.4g %% of the users; it was to have %.4g %%", step, what, 100*now, 100*before),
 		}))
 		return true
 	}

@@ -84,8 +84,8 @@ func (all *injections) own(ctx context.Context, step, when string) {
 // ownTarget is what a fault of a kind of our own is on.
 func (r *run) ownTarget(p *pinned) faults.Target {
 	target := faults.Target{Fault: p.index, RunID: r.id, Emit: func(payload history.Payload) { r.tell(payload) }}
-	if killer, can := r.strategy.(faults.Killer); can {
-		target.Procedure = killer
+	if procedure, can := r.strategy.(faults.Stoppable); can {
+		target.Procedure = procedure
 	}
 	if p.spec.At.Request != nil {
 		target.Rule = func(ruling apiproxy.Ruling) { p.ruling = ruling }

@@ -59,7 +59,7 @@ type Target struct {
 	// the fault lasts, and FaultEnded for a lasting one. It may be nil.
 	Emit func(history.Payload)
 	// Procedure is the release's own process; nil of a built-in strategy.
-	Procedure Killer
+	Procedure Stoppable
 	// Rule says what becomes of the request that the fault is pinned to; nil if it is
 	// pinned to none.
 	Rule func(apiproxy.Ruling)

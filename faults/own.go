@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,6 +61,17 @@ func parseOwn(spec Spec) (Fault, error) {
 	return parse(spec)
 }
 
+// readOwn reads the spec of a kind of our own, which has these keys.
+func readOwn(spec Spec, into any, keys ...string) error {
+	if err := checkKeys("chaos.spec", spec.Chaos.Spec, into, keys); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(spec.Chaos.Spec, into); err != nil {
+		return fmt.Errorf("chaos.spec: %w", err)
+	}
+	return nil
+}
+
 // doing is a fault that happens at once, where this process can see that it does.
 type doing struct {
 	kind, action, name string
@@ -100,8 +112,11 @@ func (d *doing) Prove(context.Context) (Effect, error) {
 	return Effect{Proven: d.seen != "", Because: d.seen}, nil
 }
 
-// Killer is a release whose own process can be killed.
-type Killer interface{ Kill() error }
+// Stoppable is a release whose own process can be stopped.
+type Stoppable interface {
+	Kill() error                         // as it stands
+	Interrupt(grace time.Duration) error // and kill it if it has not ended after the grace
+}
 
 // ruling is a fault that is a ruling on the request that it is pinned to.
 func ruling(action, name, seen string, rule func() (apiproxy.Ruling, safety.Undo)) Fault {

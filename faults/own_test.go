@@ -20,7 +20,13 @@ var somePatch = At{Request: &Request{Verb: "patch", Kind: "Service", Name: "shop
 
 type victim struct {
 	killed int
+	grace  time.Duration // that it was interrupted with
 	err    error
+}
+
+func (v *victim) Interrupt(grace time.Duration) error {
+	v.grace = grace
+	return v.err
 }
 
 func (v *victim) Kill() error {
@@ -42,6 +48,25 @@ func TestAProcedureIsKilled(t *testing.T) {
 		effect, err := fault.Prove(t.Context())
 		if err != nil || effect.Proven != (failure == nil) || (len(told) == 1) != (failure == nil) {
 			t.Errorf("when Kill says %v: proven %+v, %v, told %v", failure, effect, err, told)
+		}
+	}
+}
+
+func TestAProcedureIsInterrupted(t *testing.T) {
+	for spec, want := range map[string]time.Duration{
+		`{"action":"interrupt"}`:               10 * time.Second, // what runners give
+		`{"action":"interrupt","grace":"30s"}`: 30 * time.Second, // a patient one
+	} {
+		fault, err := Parse(ownSpec(KindProcedure, TargetProcedure, spec, At{Write: 2}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &victim{}
+		if _, err := fault.Inject(t.Context(), Target{Procedure: v}); err != nil || v.grace != want || v.killed != 0 {
+			t.Errorf("%s: %v, %+v", spec, err, v)
+		}
+		if effect, err := fault.Prove(t.Context()); err != nil || !effect.Proven || !strings.Contains(effect.Because, want.String()) {
+			t.Errorf("%s: proven %+v, %v", spec, effect, err)
 		}
 	}
 }
@@ -100,8 +125,9 @@ func TestSpecsOfOurOwnKindsAreRead(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		{ownSpec(KindProcedure, TargetProcedure, `{"action":"maim"}`, At{Write: 1}), `no action "maim"; known are ProcedureChaos kill`},
+		{ownSpec(KindProcedure, TargetProcedure, `{"action":"maim"}`, At{Write: 1}), `no action "maim"; known are ProcedureChaos interrupt, ProcedureChaos kill`},
 		{ownSpec(KindProcedure, TargetProcedure, `{"action":"kill","mode":"all"}`, At{Write: 1}), `unknown key "mode"`},
+		{ownSpec(KindProcedure, TargetProcedure, `{"action":"interrupt","grace":"-1s"}`, At{Write: 1}), "grace"},
 		{ownSpec(KindProcedure, "candidate", `{"action":"kill"}`, At{Write: 1}), "write target: procedure"},
 		{ownSpec(KindRequest, TargetProcedure, `{"action":"hold"}`, somePatch), "write target: apiserver"},
 		{ownSpec(KindRequest, TargetAPIServer, `{"action":"hold"}`, At{Write: 1}), "on one request"},
@@ -117,6 +143,7 @@ func TestSpecsOfOurOwnKindsAreRead(t *testing.T) {
 	}
 	for _, spec := range []Spec{
 		{For: 1, At: At{Write: 1}, Target: TargetProcedure, Chaos: Chaos{Kind: KindProcedure, Spec: json.RawMessage(`{"action":"kill"}`)}},
+		{For: 1, At: At{Write: 1}, Target: TargetProcedure, Chaos: Chaos{Kind: KindProcedure, Spec: json.RawMessage(`{"action":"interrupt"}`)}},
 		{For: 1, At: somePatch, Target: TargetAPIServer, Chaos: Chaos{Kind: KindRequest, Spec: json.RawMessage(`{"action":"hold"}`)}},
 		{For: 1, At: somePatch, Target: TargetAPIServer, Chaos: Chaos{Kind: KindRequest, Spec: json.RawMessage(`{"action":"fail"}`)}},
 		{For: 1, At: somePatch, Target: TargetAPIServer, Chaos: Chaos{Kind: KindRequest, Spec: json.RawMessage(`{"action":"delay","delay":"1s"}`)}},

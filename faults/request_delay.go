@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -36,11 +35,5 @@ func requestSpec(spec Spec, into any, keys ...string) error {
 	if err := onRequest(spec); err != nil {
 		return err
 	}
-	if err := checkKeys("chaos.spec", spec.Chaos.Spec, into, keys); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(spec.Chaos.Spec, into); err != nil {
-		return fmt.Errorf("chaos.spec: %w", err)
-	}
-	return nil
+	return readOwn(spec, into, keys...)
 }

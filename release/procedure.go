@@ -43,6 +43,8 @@ type Discoverer interface {
 type Running interface {
 	// Wait returns the exit code when nothing of it runs any more.
 	Wait() (code int, err error)
+	// Interrupt asks it to end.
+	Interrupt() error
 	// Kill ends all of it at once.
 	Kill() error
 }
@@ -64,15 +66,21 @@ type procedure struct {
 // attempt is the procedure, started once.
 type attempt struct {
 	Running
-	over   bool
-	killed bool // by a fault
+	ended       chan struct{}
+	killed      bool // by a fault
+	interrupted bool // by a fault
 }
 
 // API is the API server as procedures see it.
 type API interface{ Intercept(apiproxy.Interceptor) }
 
-// Killer is a release that can be killed, as its own process might be.
-type Killer interface{ Kill() error }
+// Stoppable is a release that can be stopped from outside, as its own process might be.
+type Stoppable interface {
+	// Kill ends it as it stands.
+	Kill() error
+	// Interrupt asks it to end, and kills it if it has not after the grace.
+	Interrupt(grace time.Duration) error
+}
 
 // ProcedureDeps is what a procedure is run with.
 type ProcedureDeps struct {
@@ -97,7 +105,7 @@ var _ = register(StrategyProcedure, strategy{
 	},
 })
 
-var _ Killer = (*procedure)(nil)
+var _ Stoppable = (*procedure)(nil)
 
 // Steps implements Release: they are discovered.
 func (p *procedure) Steps() (known []Step, complete bool) { return nil, false }
@@ -158,13 +166,14 @@ func (p *procedure) attempt(ctx context.Context) (code int, killed bool, err err
 	}
 	p.mu.Lock()
 	p.starts++
-	number, now := p.starts, &attempt{Running: running}
+	number, now := p.starts, &attempt{Running: running, ended: make(chan struct{})}
 	p.now = now
 	p.mu.Unlock()
 	p.tell(history.ProcedureBegan{Attempt: number})
 	code, err = running.Wait()
+	close(now.ended)
 	p.mu.Lock()
-	now.over, killed = true, now.killed
+	killed = now.killed
 	p.mu.Unlock()
 	p.tell(history.ProcedureEnded{Attempt: number, Exit: code, Killed: killed})
 	return code, killed, err
@@ -172,15 +181,44 @@ func (p *procedure) attempt(ctx context.Context) (code int, killed bool, err err
 
 // Kill ends the procedure as it stands, and returns when nothing of it runs any more.
 func (p *procedure) Kill() error {
-	p.mu.Lock()
-	now := p.now
-	if now == nil || now.over {
-		p.mu.Unlock()
-		return errors.New("the procedure does not run")
+	now, err := p.stop(func(a *attempt) { a.killed = true })
+	if err != nil {
+		return err
 	}
-	now.killed = true
-	p.mu.Unlock()
 	return now.Kill()
+}
+
+// Interrupt asks the procedure to end, and returns at once: what it does then may have
+// to pass whoever called. It is not run again, since somebody did not want it.
+func (p *procedure) Interrupt(grace time.Duration) error {
+	now, err := p.stop(func(a *attempt) { a.interrupted = true })
+	if err != nil {
+		return err
+	}
+	go func() {
+		select {
+		case <-now.ended:
+		case <-time.After(grace):
+			_ = now.Kill() // it has ended, or its exit code tells
+		}
+	}()
+	return now.Interrupt()
+}
+
+// stop marks the attempt that runs.
+func (p *procedure) stop(mark func(*attempt)) (*attempt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.now == nil {
+		return nil, errors.New("the procedure does not run")
+	}
+	select {
+	case <-p.now.ended:
+		return nil, errors.New("the procedure does not run any more")
+	default:
+	}
+	mark(p.now)
+	return p.now, nil
 }
 
 // latest is the latest attempt.
@@ -190,11 +228,11 @@ func (p *procedure) latest() *attempt {
 	return p.now
 }
 
-// wasKilled reports whether an attempt was.
-func (p *procedure) wasKilled(a *attempt) bool {
+// fate is whether an attempt was stopped, and how.
+func (p *procedure) fate(a *attempt) (killed, interrupted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return a != nil && a.killed
+	return a != nil && a.killed, a != nil && a.interrupted
 }
 
 // Abort implements Release. What a procedure left is its own affair, and shows in the
@@ -214,16 +252,22 @@ type writes struct {
 
 var _ apiproxy.Interceptor = (*writes)(nil)
 
-// Before implements apiproxy.Interceptor. A request whose procedure was killed while
-// it was held came too late to have an effect, whatever its connection says.
+// Before implements apiproxy.Interceptor. A request whose procedure was stopped while
+// it was held came too late to have an effect, whatever its connection says. What an
+// interrupted one asks for later is its tidying up.
 func (w *writes) Before(ctx context.Context, r apiproxy.Request) apiproxy.Ruling {
 	by := w.latest()
+	_, before := w.fate(by)
+	late := func() bool {
+		killed, interrupted := w.fate(by)
+		return killed || interrupted && !before
+	}
 	ruling := w.onRequests.Before(ctx, r)
-	if r.Next > 0 && !w.wasKilled(by) {
+	if r.Next > 0 && !late() {
 		w.to.Coming(ctx, r.Next)
 		w.began.Store(r.Number, w.live.Now())
 	}
-	ruling.Drop = ruling.Drop || w.wasKilled(by)
+	ruling.Drop = ruling.Drop || late()
 	return ruling
 }
 

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/cutover-dev/cutover/cluster/inside"
 	"github.com/cutover-dev/cutover/history"
 )
@@ -34,7 +36,8 @@ type Surroundings struct {
 	DNS        string // address of the cluster's
 	Namespace  string
 	App        App
-	Images     map[string]string // as in [Installation]
+	Gateway    types.NamespacedName // that routes of the procedure's own attach to
+	Images     map[string]string    // as in [Installation]
 	// Own is where programs are that cutover brings along; "" if none.
 	Own string
 	// Told is given each line of the procedure's output.
@@ -122,12 +125,15 @@ func (s Surroundings) kubeconfig() string { return filepath.Join(s.Scratch, "kub
 func (s Surroundings) environment(p Procedure) []string {
 	told := map[string]string{
 		"PATH": s.tools(), "HOME": s.home(), "TMPDIR": s.temp(), "LANG": "C.UTF-8", "KUBECONFIG": s.kubeconfig(),
-		"CUTOVER_NAMESPACE":       s.Namespace,
-		"CUTOVER_SERVICE":         s.App.Service,
-		"CUTOVER_PORT":            strconv.Itoa(s.App.Ports[httpPort]),
-		"CUTOVER_REPLICAS":        strconv.Itoa(s.App.Replicas),
-		"CUTOVER_BASELINE_IMAGE":  s.Images[cmp.Or(s.App.Baseline.Image, s.App.Image)],
-		"CUTOVER_CANDIDATE_IMAGE": s.Images[cmp.Or(s.App.Candidate.Image, s.App.Image)],
+		"CUTOVER_NAMESPACE":         s.Namespace,
+		"CUTOVER_SERVICE":           s.App.Service,
+		"CUTOVER_HOST":              Hostname(s.App.Service, s.Namespace),
+		"CUTOVER_GATEWAY":           s.Gateway.Name,
+		"CUTOVER_GATEWAY_NAMESPACE": s.Gateway.Namespace,
+		"CUTOVER_PORT":              strconv.Itoa(s.App.Ports[httpPort]),
+		"CUTOVER_REPLICAS":          strconv.Itoa(s.App.Replicas),
+		"CUTOVER_BASELINE_IMAGE":    s.Images[cmp.Or(s.App.Baseline.Image, s.App.Image)],
+		"CUTOVER_CANDIDATE_IMAGE":   s.Images[cmp.Or(s.App.Candidate.Image, s.App.Image)],
 	}
 	for name, image := range p.Images {
 		told[ImageVariable(name)] = s.Images[image]

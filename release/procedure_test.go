@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,8 @@ type script struct {
 	started chan struct{}
 	over    chan struct{}
 	once    sync.Once
-	alive   bool // until it is killed
+	alive   bool        // until it is killed
+	asked   atomic.Bool // to end
 }
 
 func (s *script) Wait() (int, error) {
@@ -37,6 +39,11 @@ func (s *script) Wait() (int, error) {
 		return 137, nil
 	}
 	return s.code, nil
+}
+
+func (s *script) Interrupt() error {
+	s.asked.Store(true)
+	return nil
 }
 
 func (s *script) Kill() error {
@@ -130,6 +137,34 @@ func TestProcedureIsRunAgainOnceItWasKilled(t *testing.T) {
 	if err := p.Kill(); err == nil {
 		t.Error("what does not run was killed")
 	}
+}
+
+// One that does not heed an interruption is killed after the grace, and none is run
+// again.
+func TestProcedureIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deaf := &script{alive: true}
+		p, _, told := newScripted(deaf)
+		ended := make(chan error)
+		go func() { ended <- p.Run(t.Context(), &discoverer{}) }()
+		<-deaf.started
+		began := time.Now()
+		if err := p.Interrupt(7 * time.Second); err != nil || !deaf.asked.Load() {
+			t.Fatalf("interrupted: %v, asked %t", err, deaf.asked.Load())
+		}
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "exit code 137") {
+			t.Errorf("it ended with %v", err)
+		}
+		if took := time.Since(began); took < 7*time.Second {
+			t.Errorf("killed after %s", took)
+		}
+		if attempts := history.All[history.ProcedureEnded](told.events); len(attempts) != 1 || attempts[0].Data.Killed {
+			t.Errorf("recorded %+v", attempts)
+		}
+		if err := p.Interrupt(time.Second); err == nil {
+			t.Error("what does not run was interrupted")
+		}
+	})
 }
 
 // Pods that are being served out still answer when the procedure has ended.

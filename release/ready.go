@@ -92,8 +92,12 @@ func (i *Installation) missing(ctx context.Context, v history.Version) (string, 
 }
 
 func (i *Installation) endpoints(ctx context.Context, v history.Version) (ready int, err error) {
+	return i.endpointsOf(ctx, i.front(v))
+}
+
+func (i *Installation) endpointsOf(ctx context.Context, service string) (ready int, err error) {
 	var slices discoveryv1.EndpointSliceList
-	selector := client.MatchingLabels{discoveryv1.LabelServiceName: i.front(v)}
+	selector := client.MatchingLabels{discoveryv1.LabelServiceName: service}
 	if err := i.Client.List(ctx, &slices, client.InNamespace(i.Namespace), selector); err != nil {
 		return 0, err
 	}

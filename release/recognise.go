@@ -24,40 +24,67 @@ type Recogniser struct {
 	baseline corev1.Container
 }
 
-// Recognise learns what the baseline is like from the pods that the app's Service
-// selects, which must be ready, and has their hash, and from now on that of any other
-// of the app's pods, known to be of the version that they are of.
+// Recognise learns what the baseline is like from the pods that users come in to, and
+// has their hash, and from now on that of any other of the app's pods, known to be of
+// the version that they are of.
 func (i *Installation) Recognise(ctx context.Context) (*Recogniser, error) {
-	var service corev1.Service
-	if err := i.Client.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: i.App.Service}, &service); err != nil {
-		return nil, fmt.Errorf("look at the Service that users come in by: %w", err)
-	}
-	if len(service.Spec.Selector) == 0 {
-		return nil, fmt.Errorf("the Service %s selects no pods", i.App.Service)
-	}
-	var pods corev1.PodList
-	if err := i.Client.List(ctx, &pods, client.InNamespace(i.Namespace), client.MatchingLabels(service.Spec.Selector)); err != nil {
-		return nil, fmt.Errorf("look at the pods of the baseline: %w", err)
+	ways, err := i.waysIn(ctx)
+	if err != nil {
+		return nil, err
 	}
 	r := &Recogniser{images: []string{i.Images[i.App.image(history.Baseline)], i.Images[i.App.image(history.Candidate)]}}
-	for _, pod := range pods.Items {
-		if container, ours := r.appOf(pod.Spec); ours && pod.DeletionTimestamp == nil {
-			r.baseline = container
-			i.Pods.Recognise(r)
-			return r, nil
+	var looked []string
+	for _, way := range ways {
+		if way.share == 0 {
+			continue
 		}
+		selector, err := i.selector(ctx, way.service)
+		if err != nil {
+			return nil, err
+		}
+		var pods corev1.PodList
+		if err := i.Client.List(ctx, &pods, client.InNamespace(i.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+			return nil, fmt.Errorf("look at the pods of the baseline: %w", err)
+		}
+		for _, pod := range pods.Items {
+			if container, ours := r.appOf(pod.Spec); ours && pod.DeletionTimestamp == nil {
+				r.baseline = container
+				i.Pods.Recognise(r)
+				return r, nil
+			}
+		}
+		looked = append(looked, fmt.Sprintf("%s (%d pods)", way.service, len(pods.Items)))
 	}
-	return nil, fmt.Errorf("none of the %d pods that the Service %s selects runs an image of the app, %v: nobody could tell the versions apart", len(pods.Items), i.App.Service, r.images)
+	return nil, fmt.Errorf("no pod that users come in to, by the Services %v, runs an image of the app, %v: nobody could tell the versions apart", looked, r.images)
 }
 
-// AwaitServing returns when the app's Service has an endpoint that is ready.
+// selector is what a Service selects, which is nothing if there is no such Service.
+func (i *Installation) selector(ctx context.Context, name string) (labels.Selector, error) {
+	var service corev1.Service
+	err := i.Client.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: name}, &service)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("look at a Service that users come in by: %w", err)
+	case len(service.Spec.Selector) == 0:
+		return labels.Nothing(), nil
+	}
+	return labels.SelectorFromSet(service.Spec.Selector), nil
+}
+
+// AwaitServing returns when a Service that users come in by has an endpoint that is
+// ready.
 func (i *Installation) AwaitServing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) (string, error) {
-		ready, err := i.endpoints(ctx, history.Baseline)
-		if err != nil || ready > 0 {
+		ways, err := i.waysIn(ctx)
+		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("the Service %s has no ready endpoint", i.App.Service), nil
+		for _, way := range ways {
+			if ready, err := i.endpointsOf(ctx, way.service); err != nil || way.share > 0 && ready > 0 {
+				return "", err
+			}
+		}
+		return fmt.Sprintf("none of the Services that users come in by has a ready endpoint: %v", ways), nil
 	})
 }
 
@@ -91,39 +118,62 @@ func alike(a, b corev1.Container) bool {
 		equality.Semantic.DeepEqual(sorted(a.Env), sorted(b.Env)) && equality.Semantic.DeepEqual(a.EnvFrom, b.EnvFrom)
 }
 
-// Reach is how many of the candidate's pods the app's Service is to lead to, by what
-// the objects ask for now.
-func (i *Installation) Reach(ctx context.Context, r *Recogniser) (pods int, err error) {
-	var service corev1.Service
-	if err := i.Client.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: i.App.Service}, &service); client.IgnoreNotFound(err) != nil {
+// Reach is the share of the users, between 0 and 1, that the candidate's pods are to
+// get, by what the objects ask for now.
+func (i *Installation) Reach(ctx context.Context, r *Recogniser) (share float64, err error) {
+	ways, err := i.waysIn(ctx)
+	if err != nil {
 		return 0, err
 	}
-	if len(service.Spec.Selector) == 0 {
-		return 0, nil
+	asked, err := i.askedFor(ctx, r)
+	if err != nil {
+		return 0, err
 	}
-	selected := labels.SelectorFromSet(service.Spec.Selector)
-	count := func(replicas *int32, template corev1.PodTemplateSpec) {
-		if v, ours := r.Version(template.Spec); ours && v == history.Candidate && selected.Matches(labels.Set(template.Labels)) {
-			pods += int(*replicas)
+	for _, way := range ways {
+		selector, err := i.selector(ctx, way.service)
+		if err != nil {
+			return 0, err
+		}
+		pods := map[history.Version]int32{}
+		for _, w := range asked {
+			if selector.Matches(w.labels) {
+				pods[w.version] += w.pods
+			}
+		}
+		if pods[history.Candidate] > 0 {
+			share += way.share * float64(pods[history.Candidate]) / float64(pods[history.Baseline]+pods[history.Candidate])
+		}
+	}
+	return share, nil
+}
+
+// workload is so many pods of a version, with the same labels.
+type workload struct {
+	version history.Version
+	labels  labels.Set
+	pods    int32
+}
+
+// askedFor are the app's pods that Deployments and StatefulSets are to have.
+func (i *Installation) askedFor(ctx context.Context, r *Recogniser) (all []workload, err error) {
+	count := func(o client.Object, replicas *int32, template corev1.PodTemplateSpec) {
+		if v, ours := r.Version(template.Spec); ours && o.GetDeletionTimestamp() == nil {
+			all = append(all, workload{v, template.Labels, *replicas})
 		}
 	}
 	var deployments appsv1.DeploymentList
 	var sets appsv1.StatefulSetList
 	if err := i.Client.List(ctx, &deployments, client.InNamespace(i.Namespace)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := i.Client.List(ctx, &sets, client.InNamespace(i.Namespace)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, d := range deployments.Items {
-		if d.DeletionTimestamp == nil {
-			count(d.Spec.Replicas, d.Spec.Template)
-		}
+		count(&d, d.Spec.Replicas, d.Spec.Template)
 	}
 	for _, s := range sets.Items {
-		if s.DeletionTimestamp == nil {
-			count(s.Spec.Replicas, s.Spec.Template)
-		}
+		count(&s, s.Spec.Replicas, s.Spec.Template)
 	}
-	return pods, nil
+	return all, nil
 }

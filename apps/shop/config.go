@@ -14,6 +14,7 @@ type config struct {
 	port       string
 	version    string
 	latency    time.Duration
+	atOnce     int // 0: any number
 	errorRate  float64
 	seed       uint64
 	blackHole  bool
@@ -34,6 +35,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		port:       env.text("PORT", "8080"),
 		version:    env.text("VERSION", ""),
 		latency:    read(&env, "LATENCY", "0s", time.ParseDuration),
+		atOnce:     read(&env, "AT_ONCE", "0", strconv.Atoi),
 		errorRate:  read(&env, "ERROR_RATE", "0%", parseShare),
 		seed:       read(&env, "SEED", "1", func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }),
 		blackHole:  read(&env, "BLACK_HOLE", "false", strconv.ParseBool),

@@ -5,6 +5,8 @@
 //	GET  /cart    200 and a cart, as JSON
 //	POST /orders  201 and the order, as JSON
 //	POST /judge   a webhook for gates: whether a candidate has failed too much
+//	GET  /moved   302 to /cart
+//	GET  /metrics requests and their durations, for Prometheus
 //	GET  /ready   200 when it wants traffic, 503 when it does not
 //	GET  /live    200 as long as it runs
 //
@@ -15,6 +17,7 @@
 //	PORT         the port it listens on; 8080
 //	VERSION      told in every answer as X-Version; without one, answers tell nothing
 //	LATENCY      how long it thinks before it answers, such as 200ms; 0s
+//	AT_ONCE      how many requests it can think about at once, the others wait; any number
 //	ERROR_RATE   the share of answers that are 500 instead, such as 5%; 0%
 //	SEED         of the chance that chooses them, together with the host's name; 1
 //	BLACK_HOLE   true: accepts carts and orders and never answers them, yet stays ready; false
@@ -26,7 +29,7 @@
 //	STORE        host:port of a Redis that counts the orders; without one, each shop counts its own
 //	TOTAL        what it says that the cart costs, which is 7
 //
-// LATENCY, ERROR_RATE, BLACK_HOLE and STORE leave /ready and /judge alone; nothing changes /live. On SIGTERM it takes no new
+// LATENCY, AT_ONCE, ERROR_RATE, BLACK_HOLE and STORE leave /ready, /metrics and /judge alone; nothing changes /live. On SIGTERM it takes no new
 // connections, finishes the requests in flight and ends; what hangs in the black
 // hole is cut off after 5 s.
 package main

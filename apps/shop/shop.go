@@ -20,6 +20,7 @@ type shop struct {
 	next func(context.Context) (int64, error) // order's number
 	warm time.Time                            // from when on it can serve
 	cold atomic.Int64                         // requests that it has answered, while it was cold
+	busy chan struct{}                        // has room for requests that it can think about at once; nil for any number
 
 	mu     sync.Mutex // guards chance
 	chance *rand.Rand
@@ -27,9 +28,15 @@ type shop struct {
 
 func newShop(config config) http.Handler {
 	s := &shop{config: config, next: orders(config), warm: time.Now().Add(config.warmUp), chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
+	if config.atOnce > 0 {
+		s.busy = make(chan struct{}, config.atOnce)
+	}
+	metrics := newMetrics()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /cart", s.misbehaving(s.cart))
-	mux.HandleFunc("POST /orders", s.misbehaving(s.order))
+	mux.Handle("GET /cart", metrics.of(s.misbehaving(s.cart)))
+	mux.Handle("GET /moved", metrics.of(s.misbehaving(s.moved)))
+	mux.Handle("POST /orders", metrics.of(s.misbehaving(s.order)))
+	mux.Handle("GET /metrics", metrics.handler())
 	mux.HandleFunc("POST /judge", judge)
 	mux.HandleFunc("GET /ready", s.readiness)
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, map[string]any{"live": true}) })
@@ -61,12 +68,8 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		}
-		if s.latency > 0 {
-			select {
-			case <-time.After(s.latency):
-			case <-r.Context().Done():
-				return
-			}
+		if !s.think(r.Context()) {
+			return
 		}
 		if s.unlucky() {
 			http.Error(w, "out of luck", http.StatusInternalServerError)
@@ -74,6 +77,26 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 		}
 		answer(w, r)
 	}
+}
+
+// think takes the time that an answer takes; false if the client has left meanwhile.
+func (s *shop) think(ctx context.Context) bool {
+	if s.busy != nil {
+		select {
+		case s.busy <- struct{}{}:
+			defer func() { <-s.busy }()
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if s.latency > 0 {
+		select {
+		case <-time.After(s.latency):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // unable says why it can serve nobody now; "" if it can.
@@ -112,6 +135,10 @@ func (s *shop) unlucky() bool {
 
 func (s *shop) cart(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"items": []string{"tea", "biscuits"}, "total": s.total})
+}
+
+func (s *shop) moved(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/cart", http.StatusFound)
 }
 
 func (s *shop) order(w http.ResponseWriter, r *http.Request) {

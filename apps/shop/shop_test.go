@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -62,6 +63,8 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/ready", []string{"COLD=1"}, 200, ""},
 		// There is no folder in which a seat could be taken.
 		{"GET", "/cart", []string{"SEAT=/nowhere/seat"}, 503, ""},
+		// What has moved.
+		{"GET", "/moved", []string{"VERSION=v1"}, 302, "v1"},
 		// What it does not sell.
 		{"DELETE", "/cart", nil, 405, ""},
 		{"GET", "/elsewhere", nil, 404, ""},
@@ -70,6 +73,56 @@ func TestAnswers(t *testing.T) {
 		if w.Code != row.status || w.Header().Get("X-Version") != row.version {
 			t.Errorf("%s %s %v: got %d, version %q; want %d, %q",
 				row.method, row.path, row.env, w.Code, w.Header().Get("X-Version"), row.status, row.version)
+		}
+	}
+}
+
+func TestThinksAboutSoManyAtOnce(t *testing.T) {
+	config, err := readConfig(environ("AT_ONCE=1", "LATENCY=1h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(config)
+		ask := func(ctx context.Context, path string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+			return w
+		}
+		began := time.Now()
+		first := make(chan time.Duration)
+		go func() { ask(t.Context(), "/cart"); first <- time.Since(began) }()
+		synctest.Wait()
+		leaving, leave := context.WithTimeout(t.Context(), time.Minute)
+		defer leave()
+		ask(leaving, "/cart") // has no turn, and leaves
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("who had no turn left after %s", took)
+		}
+		if w := ask(t.Context(), "/ready"); w.Code != http.StatusOK || time.Since(began) != time.Minute {
+			t.Errorf("readiness waits its turn: %d after %s", w.Code, time.Since(began))
+		}
+		ask(t.Context(), "/cart") // has its turn after the first
+		if took, one := time.Since(began), <-first; one != time.Hour || took != 2*time.Hour {
+			t.Errorf("answered after %s and %s", one, took)
+		}
+	})
+}
+
+func TestTellsPrometheus(t *testing.T) {
+	config, err := readConfig(environ("ERROR_RATE=100%"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newShop(config)
+	for _, path := range []string{"/cart", "/cart", "/ready"} {
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`shop_requests_total{code="500",method="get"} 2`, `shop_request_duration_seconds_count 2`} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is not in\n%s", want, w.Body)
 		}
 	}
 }

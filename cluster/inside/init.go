@@ -15,17 +15,29 @@ import (
 // it.
 const cannotStart = 126
 
+// signal asks for one to be sent to the program and what it has started, as a
+// terminal does.
+type signal struct {
+	Number syscall.Signal `json:"number"`
+}
+
 // Init is the first process of a program's namespace: it reads from in which program
-// it is to start, and starts it. It returns the exit code to end with, or ends the
-// process itself when in does. With it the kernel ends all others.
+// it is to start, starts it, and sends it the signals that in asks for. It returns the
+// exit code to end with, or ends the process itself when in does. With it the kernel
+// ends all others.
 func Init(in io.Reader) (code int, err error) {
 	decoder := json.NewDecoder(in)
 	var program Program
 	if err := decoder.Decode(&program); err != nil {
 		return cannotStart, fmt.Errorf("which program is to run was not said: %w", err)
 	}
+	started := make(chan *os.Process, 1)
 	go func() {
-		_, _ = io.Copy(io.Discard, in)
+		for next := (signal{}); decoder.Decode(&next) == nil; {
+			program := <-started
+			_ = syscall.Kill(-program.Pid, next.Number) // it may have ended
+			started <- program
+		}
 		os.Exit(killed) //nolint:forbidigo // nothing to unwind: the kernel ends all that runs in here
 	}()
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
@@ -38,13 +50,14 @@ func Init(in io.Reader) (code int, err error) {
 	if err != nil {
 		return cannotStart, err
 	}
-	started, err := os.StartProcess(program.Path, append([]string{program.Path}, program.Args...), &os.ProcAttr{
+	first, err := os.StartProcess(program.Path, append([]string{program.Path}, program.Args...), &os.ProcAttr{
 		Dir: program.Dir, Env: program.Env, Files: []*os.File{nothing, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		return cannotStart, fmt.Errorf("%w%s", err, hint(err))
 	}
-	status, err := Reap(started.Pid)
+	started <- first
+	status, err := Reap(first.Pid)
 	switch {
 	case err != nil:
 		return cannotStart, err

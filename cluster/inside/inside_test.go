@@ -94,6 +94,15 @@ func start(t *testing.T, script string) (*Process, *output) {
 	return p, out
 }
 
+func awaitOutput(t *testing.T, out *output, want string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), want); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q was not said: %s", want, out)
+		}
+	}
+}
+
 func TestAProgramRunsInside(t *testing.T) {
 	t.Setenv("CUTOVER_TEST_SECRET", "hunter2")
 	p, out := start(t, `#!/bin/sh
@@ -142,11 +151,7 @@ func TestKillEndsAllOfIt(t *testing.T) {
 exec 9>`+marker+`
 setsid sh -c 'flock 9; echo away; exec sleep 600' &
 sleep 600`)
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "away"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it did not get away: %s", out)
-		}
-	}
+	awaitOutput(t, out, "away")
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -175,5 +180,20 @@ func TestWhatABackgroundProcessHoldsDoesNotKeepTheProgram(t *testing.T) {
 	}
 	if code, err := p.Wait(); code != 3 || err != nil {
 		t.Errorf("ended with %d, %v", code, err)
+	}
+}
+
+func TestAnInterruptedProgramHasTimeToTidyUp(t *testing.T) {
+	p, out := start(t, `#!/bin/sh
+trap 'echo tidied up; exit 3' TERM
+echo ready
+sleep 600
+`)
+	awaitOutput(t, out, "ready")
+	if err := p.Interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	if code, err := p.Wait(); code != 3 || err != nil || !strings.Contains(out.String(), "tidied up") {
+		t.Errorf("it ended with %d, %v, and said %q", code, err, out)
 	}
 }

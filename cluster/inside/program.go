@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -36,7 +37,7 @@ type Program struct {
 // Process is a program that was started.
 type Process struct {
 	command *exec.Cmd
-	held    io.Closer // its end is the program's
+	held    io.WriteCloser // its end is the program's
 	ended   chan struct{}
 	code    int
 	err     error
@@ -97,6 +98,12 @@ func (p *Process) Wait() (code int, err error) {
 
 // Ended is closed once nothing of the program runs any more.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Interrupt asks the program, and what it has started in its own process group, to end
+// (SIGTERM), as a runner does whose job is cancelled.
+func (p *Process) Interrupt() error {
+	return json.NewEncoder(p.held).Encode(signal{syscall.SIGTERM})
+}
 
 // Kill ends the program and all that it started at once, and returns when nothing of
 // it runs any more. What has ended is left.
