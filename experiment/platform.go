@@ -19,6 +19,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/cutover-dev/cutover/cluster/chaosmesh"
+	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/gateway"
 	"github.com/cutover-dev/cutover/cluster/image"
 	"github.com/cutover-dev/cutover/cluster/provider"
@@ -87,7 +88,11 @@ func installGateway(ctx context.Context, c provider.Cluster, client client.Clien
 	if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {
 		return err
 	}
-	if err := gateway.Install(ctx, client, traefik.Ref, facts.OnlyRoot); err != nil {
+	definitions, err := gateway.Definitions(c.Programs().Path(components.GatewayAPI))
+	if err != nil {
+		return err
+	}
+	if err := gateway.Install(ctx, client, definitions, traefik.Ref, facts.OnlyRoot); err != nil {
 		return err
 	}
 	_, _, _, err = gateway.Endpoint(ctx, client)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cutover-dev/cutover/apiproxy"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
+	"github.com/cutover-dev/cutover/cluster/gateway"
 	"github.com/cutover-dev/cutover/cluster/inside"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/release"
@@ -124,7 +125,7 @@ func (r *run) prepareProcedure(ctx, back context.Context) error {
 	}
 	p.in = release.Surroundings{
 		Cluster: in, Executable: r.Platform.Executable, Root: r.scenario.Root(), Scratch: scratch, Kubeconfig: kubeconfig, DNS: dns,
-		Namespace: r.namespace, App: r.scenario.App, Images: r.app.Images, Own: r.ownPrograms(),
+		Namespace: r.namespace, Gateway: gateway.Gateway(), App: r.scenario.App, Images: r.app.Images, Own: r.ownPrograms(),
 		Told: release.OutputOf(r.record, r.record), Log: p.log,
 	}
 	return p.in.Furnish(p.Procedure)

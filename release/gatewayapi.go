@@ -82,8 +82,8 @@ func (r *GatewayAPI) Serving(ctx context.Context, generation Generation) error {
 	}
 }
 
-// route states every field that the API would default, for clusters whose CRDs
-// carry no schema. The generation is set by the rule: there is no gateway that
+// route states every field that the API would default, so that nothing of it is
+// another one after it was applied. The generation is set by the rule: there is no gateway that
 // honours a filter on a backendRef among those we know.
 func (r *GatewayAPI) route(split Split, generation Generation) *gatewayv1.HTTPRoute {
 	return &gatewayv1.HTTPRoute{

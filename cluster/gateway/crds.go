@@ -1,69 +1,78 @@
 package gateway
 
 import (
-	"strings"
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
 )
 
-// watched are the kinds that Traefik's Gateway API provider watches, with the
-// versions it asks for. It starts serving only when it can list every one of them.
-var watched = []struct {
-	kind, plural, version string
-	scope                 apiextensionsv1.ResourceScope
-}{
-	{"GatewayClass", "gatewayclasses", "v1", apiextensionsv1.ClusterScoped},
-	{"Gateway", "gateways", "v1", apiextensionsv1.NamespaceScoped},
-	{"HTTPRoute", "httproutes", "v1", apiextensionsv1.NamespaceScoped},
-	{"GRPCRoute", "grpcroutes", "v1", apiextensionsv1.NamespaceScoped},
-	{"ReferenceGrant", "referencegrants", "v1beta1", apiextensionsv1.NamespaceScoped},
-	{"BackendTLSPolicy", "backendtlspolicies", "v1", apiextensionsv1.NamespaceScoped},
-}
+// watched are the kinds, by their plural, that Traefik's Gateway API provider watches. It
+// starts serving only when it can list every one of them.
+var watched = []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants", "backendtlspolicies"}
 
-// CRDs are the Gateway API's kinds without their schemas, for clusters that do not
-// have the API. Nothing is defaulted or validated by them: whoever writes an object
-// states every field. A cluster that has the real ones keeps them.
-func CRDs() []client.Object {
-	crds := make([]client.Object, 0, len(watched))
-	for _, w := range watched {
-		crds = append(crds, &apiextensionsv1.CustomResourceDefinition{
-			TypeMeta: metav1.TypeMeta{APIVersion: apiextensionsv1.SchemeGroupVersion.String(), Kind: "CustomResourceDefinition"},
-			ObjectMeta: metav1.ObjectMeta{
-				Name:   w.plural + "." + gatewayv1.GroupName,
-				Labels: ours(),
-				// The API server asks this of every kind in a *.k8s.io group.
-				Annotations: map[string]string{"api-approved.kubernetes.io": "unapproved, a stand-in without schema for test clusters"},
-			},
-			Spec: apiextensionsv1.CustomResourceDefinitionSpec{
-				Group: gatewayv1.GroupName,
-				Names: apiextensionsv1.CustomResourceDefinitionNames{
-					Kind:     w.kind,
-					ListKind: w.kind + "List",
-					Plural:   w.plural,
-					Singular: strings.ToLower(w.kind),
-				},
-				Scope:    w.scope,
-				Versions: []apiextensionsv1.CustomResourceDefinitionVersion{anything(w.version)},
-			},
-		})
+// Definitions reads the Gateway API's own definitions of the kinds that are watched from
+// an archive of them, for clusters that do not have the API.
+func Definitions(archive string) ([]client.Object, error) {
+	found := map[string]client.Object{}
+	err := eachFile(archive, func(data []byte) error {
+		var definition apiextensionsv1.CustomResourceDefinition
+		if err := yaml.Unmarshal(data, &definition); err != nil {
+			return err
+		}
+		if plural := definition.Spec.Names.Plural; slices.Contains(watched, plural) {
+			definition.Labels = ours()
+			found[plural] = &definition
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the definitions of the Gateway API from %s: %w", archive, err)
 	}
-	return crds
+	var definitions []client.Object
+	for _, plural := range watched {
+		if found[plural] == nil {
+			return nil, fmt.Errorf("there is no definition of %s in %s: remove the folder that it is in, and it is built again", plural, archive)
+		}
+		definitions = append(definitions, found[plural])
+	}
+	return definitions, nil
 }
 
-// anything is a version that takes any content. Status is a subresource: Traefik
-// writes it so, and it must not count as a new generation of the object.
-func anything(version string) apiextensionsv1.CustomResourceDefinitionVersion {
-	return apiextensionsv1.CustomResourceDefinitionVersion{
-		Name:         version,
-		Served:       true,
-		Storage:      true,
-		Subresources: &apiextensionsv1.CustomResourceSubresources{Status: &apiextensionsv1.CustomResourceSubresourceStatus{}},
-		Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{
-			Type:                   "object",
-			XPreserveUnknownFields: new(true),
-		}},
+// eachFile reads the files of a tar that is compressed.
+func eachFile(archive string, read func(data []byte) error) error {
+	file, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	compressed, err := gzip.NewReader(file)
+	if err != nil {
+		return err
+	}
+	for files := tar.NewReader(compressed); ; {
+		header, err := files.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case header.Typeflag != tar.TypeReg:
+			continue
+		}
+		data, err := io.ReadAll(files)
+		if err != nil {
+			return err
+		}
+		if err := read(data); err != nil {
+			return fmt.Errorf("%s: %w", header.Name, err)
+		}
 	}
 }

@@ -1,8 +1,12 @@
 package gateway
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -45,9 +49,9 @@ func TestRoleCoversWatchedKinds(t *testing.T) {
 			may = append(may, rule.Resources...)
 		}
 	}
-	for _, w := range watched {
-		if !slices.Contains(may, w.plural) {
-			t.Errorf("the role lacks %s", w.plural)
+	for _, plural := range watched {
+		if !slices.Contains(may, plural) {
+			t.Errorf("the role lacks %s", plural)
 		}
 	}
 	if len(may) != len(watched) {
@@ -55,17 +59,47 @@ func TestRoleCoversWatchedKinds(t *testing.T) {
 	}
 }
 
-func TestCRDs(t *testing.T) {
-	for _, object := range CRDs() {
-		crd := object.(*apiextensionsv1.CustomResourceDefinition)
-		if want := crd.Spec.Names.Plural + ".gateway.networking.k8s.io"; crd.Name != want {
-			t.Errorf("named %s, the API server wants %s", crd.Name, want)
-		}
-		if !strings.HasPrefix(crd.Annotations["api-approved.kubernetes.io"], "unapproved") {
-			t.Errorf("%s claims an approval that it does not have", crd.Name)
-		}
-		if crd.Spec.Versions[0].Subresources.Status == nil {
-			t.Errorf("%s has no status subresource", crd.Name)
+// archive makes one of definitions of the given kinds, and of one that nobody watches.
+func archive(t *testing.T, plurals ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "crds.tgz")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compressed := gzip.NewWriter(file)
+	packed := tar.NewWriter(compressed)
+	for _, plural := range append(plurals, "udproutes") {
+		text := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + plural + ".gateway.networking.k8s.io}\nspec: {names: {plural: " + plural + "}}\n"
+		err = errors.Join(err, packed.WriteHeader(&tar.Header{Name: plural + ".yaml", Mode: 0o644, Size: int64(len(text))}))
+		_, failed := packed.Write([]byte(text))
+		err = errors.Join(err, failed)
+	}
+	if err := errors.Join(err, packed.Close(), compressed.Close(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func definitions(t *testing.T) []client.Object {
+	t.Helper()
+	read, err := Definitions(archive(t, watched...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+func TestDefinitions(t *testing.T) {
+	if read := definitions(t); len(read) != len(watched) {
+		t.Errorf("%d definitions, want one for each of %v", len(read), watched)
+	}
+	for _, row := range []struct{ comment, archive, want string }{
+		{"one is missing", archive(t, watched[1:]...), "no definition of " + watched[0]},
+		{"there is no archive", filepath.Join(t.TempDir(), "none"), "no such file"},
+	} {
+		if _, err := Definitions(row.archive); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v", row.comment, err)
 		}
 	}
 }
@@ -73,7 +107,7 @@ func TestCRDs(t *testing.T) {
 func TestInstall(t *testing.T) {
 	c := builder(t).Build()
 	for range 2 { // the second run finds all of it there
-		if err := Install(t.Context(), c, image, false); err != nil {
+		if err := Install(t.Context(), c, definitions(t), image, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,10 +122,10 @@ func TestInstall(t *testing.T) {
 
 // A cluster's own definitions of the Gateway API stay as they are.
 func TestInstallLeavesWhatIsThere(t *testing.T) {
-	theirs := CRDs()[0].(*apiextensionsv1.CustomResourceDefinition)
+	theirs := definitions(t)[0].(*apiextensionsv1.CustomResourceDefinition)
 	theirs.Annotations = map[string]string{"gateway.networking.k8s.io/bundle-version": "v1.4.0"}
 	c := builder(t).WithObjects(theirs).Build()
-	if err := Install(t.Context(), c, image, false); err != nil {
+	if err := Install(t.Context(), c, definitions(t), image, false); err != nil {
 		t.Fatal(err)
 	}
 	var found apiextensionsv1.CustomResourceDefinition
@@ -128,7 +162,7 @@ func TestInstallErrors(t *testing.T) {
 					return c.Create(ctx, object, options...)
 				},
 			}).Build()
-			err := Install(t.Context(), c, image, false)
+			err := Install(t.Context(), c, definitions(t), image, false)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -203,7 +237,7 @@ func TestOnlyRootIsAskedForLess(t *testing.T) {
 
 // Everything that is namespaced or not carries the mark by which it is found again.
 func TestEverythingIsMarked(t *testing.T) {
-	for _, object := range append(CRDs(), Manifests(image, false)...) {
+	for _, object := range slices.Concat(definitions(t), Manifests(image, false)) {
 		if object.GetLabels()[managedBy] != owner {
 			t.Errorf("%T %s is not marked as ours", object, object.GetName())
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,14 +16,15 @@ import (
 
 const lookEvery = 100 * time.Millisecond
 
-// Install puts the gateway into a cluster, or leaves it if it is there. The API
+// Install puts the gateway and the [Definitions] of its kinds into a cluster, or leaves
+// what is there. The API
 // server takes a moment to serve a kind that it was just given; Install waits for
 // it. [Endpoint] waits for the gateway itself.
 //
 // onlyRoot is for a cluster that has no other user: the gateway is content with him
 // there.
-func Install(ctx context.Context, c client.Client, image string, onlyRoot bool) error {
-	for _, object := range append(CRDs(), Manifests(image, onlyRoot)...) {
+func Install(ctx context.Context, c client.Client, definitions []client.Object, image string, onlyRoot bool) error {
+	for _, object := range slices.Concat(definitions, Manifests(image, onlyRoot)) {
 		if err := create(ctx, c, object); err != nil {
 			return fmt.Errorf("cannot install the gateway: %T %s: %w", object, object.GetName(), err)
 		}

@@ -26,6 +26,10 @@ import (
 // KubernetesVersion is the release that the kube component is built from.
 const KubernetesVersion = "v1.36.3"
 
+// GatewayAPI is the archive of the Gateway API's definitions, of the version that the
+// gateway is built with.
+const GatewayAPI = "gateway-api-crds.tgz"
+
 // Modules are kept with .txt endings: go:embed refuses the files of another module.
 //
 //go:embed */*.txt
@@ -83,7 +87,8 @@ var all = []component{
 	{name: "pause", packages: []string{"."}},
 	{name: "kind-network", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
-	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"}},
+	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"},
+		archives: []archive{{GatewayAPI, "sigs.k8s.io/gateway-api", "config/crd/standard"}}},
 	{name: "chaos-controller-manager", packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-controller-manager"},
 		archives: []archive{{"chaos-mesh-chart.tgz", "github.com/chaos-mesh/chaos-mesh", "helm"}}},
 	// Its faults of time and of block devices are written in C.
