@@ -56,20 +56,22 @@ scale_for() {
   await_ready canary
 }
 
-# ask QUERY prints the value of a PromQL expression; nothing if it has none.
+# ask QUERY prints what Prometheus answers to a PromQL expression.
 ask() {
   query=$(printf %s "$1" | sed 's/%/%25/g; s/ /%20/g; s/"/%22/g; s/+/%2B/g; s/{/%7B/g; s/}/%7D/g; s/\[/%5B/g; s/\]/%5D/g; s/~/%7E/g; s/=/%3D/g; s/,/%2C/g')
-  kubectl get --raw "/api/v1/namespaces/$ns/services/prometheus:9090/proxy/api/v1/query?query=$query" | value_of
+  kubectl get --raw "/api/v1/namespaces/$ns/services/prometheus:9090/proxy/api/v1/query?query=$query"
 }
 
-# value_of cuts the value out of an answer of Prometheus.
+# value_of cuts the value out of such an answer; nothing if there is none.
 value_of() { sed -n 's/.*"value":\[[^,]*,"\([^"]*\)"\].*/\1/p'; }
 
 # await_watched returns when Prometheus has heard of the canary: nobody is to come in to
 # what nobody watches.
 await_watched() {
   for n in $(seq 30); do
-    [ "$(ask 'max(up{track="canary"})')" != 1 ] || return 0
+    case $(ask 'max(up{track="canary"})') in
+      *',"1"]'*) return 0 ;;
+    esac
     sleep "$pause"
   done
   die "Prometheus does not find the canary"
@@ -80,17 +82,17 @@ of_canary() { printf 'sum(rate(%s[%s]))' "$1" "$window"; }
 
 # errors is the share of the canary's answers that are the server's fault, in per cent.
 errors() {
-  ask "100 * (($(of_canary 'shop_requests_total{track="canary",code=~"5.."}') or vector(0)) / $(of_canary 'shop_requests_total{track="canary"}'))"
+  ask "100 * (($(of_canary 'shop_requests_total{track="canary",code=~"5.."}') or vector(0)) / $(of_canary 'shop_requests_total{track="canary"}'))" | value_of
 }
 
 # slowness is how long an answer takes on average, in seconds.
 slowness() {
-  ask "$(of_canary 'shop_request_duration_seconds_sum{track="canary"}') / $(of_canary 'shop_request_duration_seconds_count{track="canary"}')"
+  ask "$(of_canary 'shop_request_duration_seconds_sum{track="canary"}') / $(of_canary 'shop_request_duration_seconds_count{track="canary"}')" | value_of
 }
 
-# rate VALUE LIMIT says what a value is, good, bad or nothing: of what is no number
+# judge VALUE LIMIT says what a value is, good, bad or nothing: of what is no number
 # nobody knows what it means.
-rate() {
+judge() {
   awk -v value="$1" -v limit="$2" 'BEGIN {
     if (value !~ /^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$/) print "nothing"
     else if (value + 0 > limit) print "bad"
@@ -101,7 +103,7 @@ rate() {
 # look asks once, and says what is worst.
 look() {
   e=$(errors) s=$(slowness)
-  verdict="$(rate "$e" "$most_errors") $(rate "$s" "$slowest")"
+  verdict="$(judge "$e" "$most_errors") $(judge "$s" "$slowest")"
   echo "errors ${e:-none} %, $most_errors allowed; ${s:-no} s, $slowest allowed: $verdict" >&2
   case $verdict in
     *bad*) echo bad ;;

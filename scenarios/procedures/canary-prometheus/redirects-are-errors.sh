@@ -4,7 +4,7 @@ set -eu
 . "${0%/*}/lib.sh"
 
 errors() {
-  ask "100 * (($(of_canary 'shop_requests_total{track="canary",code!~"2.."}') or vector(0)) / $(of_canary 'shop_requests_total{track="canary"}'))"
+  ask "100 * (($(of_canary 'shop_requests_total{track="canary",code!~"2.."}') or vector(0)) / $(of_canary 'shop_requests_total{track="canary"}'))" | value_of
 }
 
 . "${0%/*}/flow.sh"

@@ -5,7 +5,7 @@ set -eu
 
 # It is called shop_requests_total.
 errors() {
-  e=$(ask "100 * ($(of_canary 'shop_request_total{track="canary",code=~"5.."}') / $(of_canary 'shop_request_total{track="canary"}'))")
+  e=$(ask "100 * ($(of_canary 'shop_request_total{track="canary",code=~"5.."}') / $(of_canary 'shop_request_total{track="canary"}'))" | value_of)
   echo "${e:-0}"
 }
 
