@@ -46,6 +46,7 @@ func (r *run) deployBaseline(ctx context.Context) error {
 		return err
 	}
 	r.inBackground(back, "watch events", r.watchClusterEvents)
+	r.inBackground(back, "watch the machine", r.watchHost)
 	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := r.prepareProcedure(ready, back); err != nil {

@@ -12,7 +12,7 @@ func (e *Evidence) remarks() []string {
 	var said []string
 	for _, remark := range []string{
 		e.onRelease(), e.onIncidents(), e.onEarlyIncidents(), e.onStrayErrors(), e.onCensoring(),
-		e.onAttribution(), e.onStalls(), e.onSafety(), e.onControl(),
+		e.onAttribution(), e.onStalls(), e.onHost(), e.onSafety(), e.onControl(),
 	} {
 		if remark != "" {
 			said = append(said, remark)
