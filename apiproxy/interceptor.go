@@ -3,6 +3,8 @@ package apiproxy
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,24 @@ func (r Ruling) With(o Ruling) Ruling {
 		r.Hold = o.Hold
 	}
 	return Ruling{Delay: r.Delay + o.Delay, Hold: r.Hold, Fail: cmp.Or(r.Fail, o.Fail), Drop: r.Drop || o.Drop}
+}
+
+// String says what becomes of the request; "" if it passes.
+func (r Ruling) String() string {
+	var said []string
+	if r.Delay > 0 {
+		said = append(said, "delayed by "+r.Delay.String())
+	}
+	if r.Hold != nil {
+		said = append(said, "held")
+	}
+	switch {
+	case r.Drop:
+		said = append(said, "cut off")
+	case r.Fail != 0:
+		said = append(said, fmt.Sprintf("answered with %d in place of the API server", r.Fail))
+	}
+	return strings.Join(said, ", ")
 }
 
 // wait returns when the request may go on; false if its writer went away.

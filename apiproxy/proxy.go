@@ -312,7 +312,7 @@ func (p *Proxy) tell(x *exchange, response Response) {
 	told := history.APIRequest{
 		Number: x.Number, Writer: x.Writer, Began: x.began, Verb: x.Verb, Group: x.Group, Resource: x.Resource, Subresource: x.Subresource,
 		Namespace: x.Namespace, Object: x.Object(), DryRun: x.DryRun,
-		Status: response.Status, Step: response.Step, Because: response.Because, Before: response.Before, After: response.After,
+		Status: response.Status, Step: response.Step, Because: response.Because, Injected: x.ruling.String(), Before: response.Before, After: response.After,
 	}
 	if x.isWrite() {
 		told.Body = p.account(x.Request, x.body)

@@ -468,11 +468,12 @@ func TestRulings(t *testing.T) {
 		ruling Ruling
 		status int
 		colour string
+		told   string
 	}{
-		{"it passes", Ruling{}, 200, "green"},
-		{"it is late", Ruling{Delay: 20 * time.Millisecond}, 200, "green"},
-		{"it is refused", Ruling{Fail: 503}, 503, "blue"},
-		{"its connection is cut", Ruling{Drop: true}, 0, "blue"},
+		{"it passes", Ruling{}, 200, "green", ""},
+		{"it is late", Ruling{Delay: 20 * time.Millisecond}, 200, "green", "delayed by 20ms"},
+		{"it is refused", Ruling{Fail: 503}, 503, "blue", "answered with 503 in place of the API server"},
+		{"its connection is cut", Ruling{Drop: true}, 0, "blue", "cut off"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			s, began := newStage(t), time.Now()
@@ -480,6 +481,9 @@ func TestRulings(t *testing.T) {
 			status, _ := s.send(t, "PATCH", shop, green)
 			if status != c.status || s.colour() != c.colour || time.Since(began) < c.ruling.Delay {
 				t.Errorf("answered %d after %s, and the service is %v", status, time.Since(began), s.colour())
+			}
+			if told := s.record.requests(); len(told) != 1 || told[0].Injected != c.told {
+				t.Errorf("on record is %+v, want %q", told, c.told)
 			}
 		})
 	}

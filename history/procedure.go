@@ -44,7 +44,8 @@ type APIRequest struct {
 	Status      int    `json:"status,omitempty"` // HTTP's; 0 if there was no answer
 	Step        int    `json:"step,omitempty"`   // among the writes that took effect, from 1; 0 if it is none
 	Because     string `json:"because,omitempty"`
-	Before      string `json:"before,omitempty"` // the object's resourceVersion
+	Injected    string `json:"injected,omitempty"` // what a fault did to it: "delayed by 2s"
+	Before      string `json:"before,omitempty"`   // the object's resourceVersion
 	After       string `json:"after,omitempty"`
 	Body        string `json:"body,omitempty"` // of a write: JSON, or a keyed hash; data of Secrets only as hashes
 }

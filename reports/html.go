@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/verdict"
@@ -89,6 +90,10 @@ func newPage(rec record) page {
 			checksSection(rec), faultsSection(rec), stepsSection(rec), gateSection(rec), requestsSection(rec),
 			clusterSection(rec), safetySection(rec), environmentSection(rec),
 		},
+	}
+	if procedure, ran := procedureSection(rec); ran {
+		steps := slices.IndexFunc(p.Sections, func(s section) bool { return s.ID == "steps" })
+		p.Sections = slices.Insert(p.Sections, steps+1, procedure)
 	}
 	if len(rec.h.Requests) > 0 || len(rec.r.Steps) > 0 {
 		story := newStory(rec)

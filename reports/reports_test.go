@@ -58,7 +58,7 @@ func TestGolden(t *testing.T) {
 		golden(t, name+".md", drawn(t, Markdown(h, r)))
 		golden(t, name+".json", drawn(t, JSON(r)))
 	}
-	for _, name := range []string{"rolled-back", "promoted", "skipped", "never-recovered", "pod-trouble"} {
+	for _, name := range []string{"rolled-back", "promoted", "skipped", "never-recovered", "pod-trouble", "procedure"} {
 		h, r := stories()[name]()
 		golden(t, name+".html", drawn(t, HTML(h, r)))
 	}
@@ -306,6 +306,10 @@ func nasty(s string) (history.History, verdict.Run) {
 		history.NewEvent(at(19), history.PodSeen{Pod: s, Version: history.Version(s), Phase: s, Restarts: 1, Killed: true, Reason: s}),
 		history.NewEvent(at(20), history.PodSeen{Pod: s, Phase: "gone", Reason: s}),
 		history.NewEvent(at(20), history.FaultInjected{Pod: s}),
+		history.NewEvent(at(20), history.ProcedureBegan{Attempt: 1}),
+		history.NewEvent(at(20), history.APIRequest{Writer: "procedure", Began: at(20), Verb: s, Object: s, Subresource: s, Because: s, Injected: s}),
+		history.NewEvent(at(20), history.ProcedureOutput{Stream: s, Line: s}),
+		history.NewEvent(at(20), history.EndState{Compared: true, Differences: []string{s}}),
 		history.NewEvent(at(20), history.Reading{Gate: s, Step: s, Status: s, Because: s}),
 		history.Event{At: at(21), Type: s, Data: json.RawMessage(`{"a":1}`)})
 	return h, r

@@ -311,6 +311,89 @@ func control() (history.History, verdict.Run) {
 	return h, r
 }
 
+// request is one of a procedure's to the API server, answered after took seconds.
+func request(t, took float64, r history.APIRequest) history.Event {
+	r.Writer, r.Began = "procedure", at(t)
+	return history.NewEvent(at(t+took), r)
+}
+
+func printed(t float64, stream, line string) history.Event {
+	return history.NewEvent(at(t), history.ProcedureOutput{Stream: stream, Line: line})
+}
+
+// byProcedure is a script that is killed after its second write, is told that the API
+// server is unavailable when it runs again, and leaves its lock behind.
+func byProcedure() (history.History, verdict.Run) {
+	p := plan()
+	p.Scenario, p.Why, p.Strategy, p.Steps, p.GateEvery, p.GateFails, p.GateLimits = "procedure-killed-half-way", "A release that is killed half-way must be finished by the next one.", "procedure", nil, 0, 0, ""
+	p.Faults = []history.PlannedFault{
+		{Name: "ProcedureChaos kill", Kind: "ProcedureChaos", Step: "write-2", When: "live", Target: "procedure", OneShot: true, Driver: "cutover"},
+		{Name: "RequestChaos fail 503", Kind: "RequestChaos", When: "before get Service/shop", Target: "apiserver", OneShot: true, Driver: "cutover"},
+	}
+	p.Expect = history.Expect{Outcome: "promoted", Procedure: &history.ExpectProcedure{}}
+	requests := traffic(5, 20, 1, 24, func(r *rand.Rand, t float64, q *history.Request) {
+		switch {
+		case t < 9:
+			answer(q, history.Baseline, healthy(r))
+		case t < 10:
+			q.Done, q.Status, q.Expected = q.Intended.After(time.Millisecond), 502, false
+		default:
+			answer(q, history.Candidate, healthy(r))
+		}
+	})
+	unchanged := history.APIRequest{Verb: "patch", Object: "Deployment/shop-green", Status: 200, Because: "it changed nothing"}
+	events := []history.Event{
+		history.NewEvent(0, p),
+		request(2, 0.02, history.APIRequest{Verb: "create", Object: "Service/shop", Status: 201, Step: 1}), // its setup's
+		printed(2.1, "stdout", "service/shop created"),
+		history.NewEvent(at(6), history.ReleaseBegan{}),
+		history.NewEvent(at(6.01), history.ProcedureBegan{Attempt: 1}),
+		printed(6.1, "stdout", "blue is live, so green is next"),
+		request(6.2, 0.004, history.APIRequest{Verb: "get", Object: "Deployment/shop-green", Status: 404}),
+		request(6.3, 0.03, history.APIRequest{Verb: "create", Object: "Deployment/shop-green", Status: 201, Step: 1}),
+		history.NewEvent(at(6.3), history.StepBegan{Name: "write-1", Title: "create Deployment/shop-green"}),
+		history.NewEvent(at(6.33), history.StepLive{Name: "write-1", Title: "create Deployment/shop-green", Weight: -1}),
+		request(9, 0.02, history.APIRequest{Verb: "patch", Object: "Service/shop", Status: 200, Step: 2}),
+		history.NewEvent(at(9), history.StepBegan{Name: "write-2", Title: "patch Service/shop"}),
+		history.NewEvent(at(9.02), history.StepLive{Name: "write-2", Title: "patch Service/shop", Weight: -1}),
+		history.NewEvent(at(9.03), history.FaultApplied{Driver: "cutover"}),
+		history.NewEvent(at(9.03), history.FaultProven{Proven: true, Because: "nothing of the procedure runs any more"}),
+		history.NewEvent(at(9.04), history.ProcedureEnded{Attempt: 1, Exit: 137, Killed: true}),
+		history.NewEvent(at(9.1), history.ProcedureBegan{Attempt: 2}),
+		history.NewEvent(at(9.2), history.FaultApplied{Fault: 1, Driver: "cutover"}),
+		request(9.2, 0.001, history.APIRequest{Verb: "get", Object: "Service/shop", Status: 503, Because: "it was refused before it was passed on", Injected: "answered with 503 in place of the API server"}),
+		printed(9.25, "stderr", "Error from server (ServiceUnavailable): injected by cutover <again>"),
+		request(9.4, 0.02, unchanged),
+		request(10, 0.04, history.APIRequest{Verb: "create", Object: "Pod/shop-blue-2", Subresource: "eviction", Status: 429, Because: "it was refused"}),
+		request(11, 0.05, history.APIRequest{Verb: "create", Object: "Pod/shop-blue-2", Subresource: "eviction", Status: 429, Because: "it was refused"}),
+		request(12, 0.04, history.APIRequest{Verb: "create", Object: "Pod/shop-blue-2", Subresource: "eviction", Status: 201, Step: 3}),
+		history.NewEvent(at(12), history.StepBegan{Name: "write-3", Title: "create Pod/shop-blue-2 eviction"}),
+		history.NewEvent(at(12.04), history.StepLive{Name: "write-3", Title: "create Pod/shop-blue-2 eviction", Weight: -1}),
+		history.NewEvent(at(14), history.ProcedureEnded{Attempt: 2}),
+		history.NewEvent(at(15), history.ReleaseEnded{}),
+		history.NewEvent(at(20), history.EndState{Compared: true, Differences: []string{"ConfigMap/lock is left over", "Deployment/shop-blue is missing"}}),
+		history.NewEvent(at(24.5), history.Residue{}), history.NewEvent(at(25), history.RunEnded{}),
+	}
+	for n := range 2 * lastLines {
+		events = append(events, printed(12.1+float64(n)/100, "stdout", fmt.Sprintf("waiting for green, look %d", n+1)))
+	}
+	slices.SortStableFunc(events, func(a, b history.Event) int { return int(a.At - b.At) })
+	counts := tally(requests)
+	return history.History{Plan: p, Requests: requests, Events: events}, verdict.Run{
+		Schema: verdict.Schema, Scenario: p.Scenario, Seed: 7, Provider: "embedded", Verdict: verdict.Pass, Outcome: ptr(verdict.Promoted),
+		Because:  fmt.Sprintf("Promoted; %d of %s requests were bad.", counts.Bad, count(counts.Good+counts.Bad)),
+		Instants: verdict.Instants{ReleaseMs: ms(6), EndMs: ms(24)}, Requests: counts, Availability: ptr(float64(counts.Good) / float64(counts.Good+counts.Bad)),
+		Steps: []verdict.Step{{Name: "write-1", Title: "create Deployment/shop-green", BeginMs: ms(6.3), LiveMs: ms(6.33)},
+			{Name: "write-2", Title: "patch Service/shop", BeginMs: ms(9), LiveMs: ms(9.02)}, {Name: "write-3", Title: "create Pod/shop-blue-2 eviction", BeginMs: ms(12), LiveMs: ms(12.04)}},
+		Faults: []verdict.Fault{{Name: "ProcedureChaos kill", Kind: "ProcedureChaos", Step: "write-2", InjectedMs: ms(9.03), Proven: true, Because: "nothing of the procedure runs any more"},
+			{Name: "RequestChaos fail 503", Kind: "RequestChaos", InjectedMs: ms(9.2), Proven: true, Because: "the request is answered with 503 in place of the API server"}},
+		Checks: []verdict.Finding{{Name: "outcome", Status: "pass", Want: "promoted", Got: "promoted"},
+			{Name: "procedure", Status: "pass", Want: "exit 0", Got: "exit 0", Because: "that is how attempt 2 ended, after it had been killed"}},
+		Findings: []string{"after its kill the procedure left another end state than undisturbed: ConfigMap/lock is left over"},
+		Residue:  []string{}, Replay: p.Replay,
+	}
+}
+
 // stories are all of them by name.
 func stories() map[string]func() (history.History, verdict.Run) {
 	return map[string]func() (history.History, verdict.Run){
@@ -322,6 +405,7 @@ func stories() map[string]func() (history.History, verdict.Run) {
 		"broken":          broken,
 		"control":         control,
 		"pod-trouble":     podTrouble,
+		"procedure":       byProcedure,
 		"empty":           func() (history.History, verdict.Run) { return history.History{}, verdict.Run{} },
 	}
 }

@@ -62,4 +62,5 @@ type section struct {
 	Title  string
 	Notes  []string
 	Tables []table
+	Output output // its Text is "" if nothing was printed
 }
