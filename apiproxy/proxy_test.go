@@ -94,6 +94,10 @@ func (s *apiServer) answer(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if pod, asked := strings.CutSuffix(r.URL.Path, "/eviction"); asked {
+		s.evict(w, pod)
+		return
+	}
 	path, dry := r.URL.Path, r.URL.Query().Has("dryRun")
 	if r.Method == http.MethodPost {
 		path += "/" + sent["metadata"].(map[string]any)["name"].(string)
@@ -136,6 +140,17 @@ func (s *apiServer) answer(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && s.meanwhile != nil {
 		s.meanwhile()
 	}
+}
+
+// evict has a pod leave, unless its budget forbids it.
+func (s *apiServer) evict(w http.ResponseWriter, pod string) {
+	if s.objects[pod]["budget"] == "forbids" {
+		refuse(w, http.StatusTooManyRequests, "Cannot evict pod as it would violate the pod's disruption budget.")
+		return
+	}
+	s.put(pod, merge(s.objects[pod], map[string]any{"metadata": map[string]any{"deletionTimestamp": "2026-03-01T12:00:00Z"}}))
+	w.WriteHeader(http.StatusCreated)
+	_, _ = fmt.Fprint(w, `{"kind":"Status","status":"Success"}`)
 }
 
 func (s *apiServer) collection(w http.ResponseWriter, r *http.Request, path string) {
@@ -293,6 +308,8 @@ const (
 	proto    = "application/vnd.kubernetes.protobuf"
 	newShop  = `{"metadata":{"name":"shop2"},"spec":{}}`
 	services = "/api/v1/namespaces/ns/services"
+	pods     = "/api/v1/namespaces/ns/pods"
+	eviction = `{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"free"}}`
 )
 
 func TestWritesThatTookEffectAreSteps(t *testing.T) {
@@ -311,13 +328,16 @@ func TestWritesThatTookEffectAreSteps(t *testing.T) {
 		{why: "an update", method: "PUT", path: shop, body: newShop, step: true, named: "Service/shop"},
 		{why: "a deletion", method: "DELETE", path: shop, step: true, named: "Service/shop"},
 		{why: "a deletion of all", method: "DELETE", path: services, step: true, named: "Service"},
+		{why: "an eviction", method: "POST", path: pods + "/free/eviction", body: eviction, step: true, named: "Pod/free"},
 		// Negative controls: no effect.
+		{why: "an eviction that a budget forbids", method: "POST", path: pods + "/bound/eviction", body: eviction, named: "Pod/bound", because: "it was refused"},
+		{why: "of a pod that is leaving already", method: "POST", path: pods + "/leaving/eviction", body: eviction, because: unchanged},
 		{why: "a patch to what is there already", method: "PATCH", path: shop, body: `{"spec":{"selector":{"colour":"blue"}}}`, because: unchanged},
 		{why: "the same, in protobuf", method: "PATCH", path: shop, body: `{}`, headers: []string{"Accept", proto}, because: unchanged},
 		{why: "a dry run", method: "PATCH", path: shop + "?dryRun=All", body: green, because: "dry run"},
 		{why: "a deletion that asks for a dry run in its body", method: "DELETE", path: shop, body: `{"dryRun":["All"]}`, because: "dry run"},
 		{why: "what the API server refuses", method: "PATCH", path: shop + "1", body: green, because: "it was refused"},
-		{why: "a deletion of all there are, none", method: "DELETE", path: "/api/v1/namespaces/ns/pods", because: unchanged},
+		{why: "a deletion of all there are, none", method: "DELETE", path: "/api/v1/namespaces/ns/configmaps", because: unchanged},
 		// No steps, whatever their effect.
 		{why: "a lease", method: "POST", path: "/apis/coordination.k8s.io/v1/namespaces/ns/leases", body: newShop, because: "lease"},
 		{why: "an event", method: "POST", path: "/api/v1/namespaces/ns/events", body: newShop, because: "event"},
@@ -325,6 +345,9 @@ func TestWritesThatTookEffectAreSteps(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			s := newStage(t)
+			s.api.put(pods+"/free", map[string]any{"metadata": map[string]any{"name": "free"}})
+			s.api.put(pods+"/bound", map[string]any{"metadata": map[string]any{"name": "bound"}, "budget": "forbids"})
+			s.api.put(pods+"/leaving", map[string]any{"metadata": map[string]any{"name": "leaving", "deletionTimestamp": "2026-03-01T12:00:00Z"}})
 			s.send(t, c.method, c.path, c.body, c.headers...)
 			told := s.record.requests()
 			if len(told) != 1 {
