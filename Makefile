@@ -45,7 +45,7 @@ ready-kind: build deps
 
 # Not every host has apt, or reaches a mirror: what is not packed is not released, and
 # its scenario says so.
-PACKED := bin/images/nginx-v1.oci.tar bin/images/nginx-v2.oci.tar bin/images/redis.oci.tar bin/images/prometheus.oci.tar
+PACKED := bin/images/nginx-v1.oci.tar bin/images/nginx-v2.oci.tar bin/images/nginx.oci.tar bin/images/redis.oci.tar bin/images/prometheus.oci.tar
 images: build ## pack servers from Debian packages, which some scenarios release or depend on
 	@$(MAKE) -s --no-print-directory $(PACKED) || echo "images: not all are packed (see above); scenarios that need the others are skipped"
 
@@ -77,6 +77,11 @@ bin/images/prometheus.oci.tar: bin/images/prometheus $(shell find apps/prometheu
 
 bin/images/nginx-%.oci.tar: bin/images/nginx $(shell find apps/nginx -type f)
 	@bin/cutover image pack --root $< --root apps/nginx/$* --owner 0:0 --user 65532:65532 --port 8080 --stop-signal SIGQUIT \
+		--entrypoint /usr/sbin/nginx --entrypoint -e --entrypoint stderr -o $@
+
+# With no configuration of its own: whoever runs it as a proxy brings one along.
+bin/images/nginx.oci.tar: bin/images/nginx
+	@bin/cutover image pack --root $< --owner 0:0 --user 65532:65532 --port 8080 --stop-signal SIGQUIT \
 		--entrypoint /usr/sbin/nginx --entrypoint -e --entrypoint stderr -o $@
 
 # What the daemon of Chaos Mesh starts when it makes a fault. Its image is made of this

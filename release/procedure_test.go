@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/apiproxy"
 	"github.com/cutover-dev/cutover/history"
@@ -300,6 +301,62 @@ func TestVersionsAreRecognisedByWhatRuns(t *testing.T) {
 	} {
 		if v, ours := r.Version(c.spec); v != c.want || ours != c.ours {
 			t.Errorf("%s: %q, %v", c.comment, v, ours)
+		}
+	}
+}
+
+func TestTheBaselineIsLearned(t *testing.T) {
+	pod := func(name, image, version string) corev1.Pod {
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image, Env: []corev1.EnvVar{{Name: "VERSION", Value: version}}}}}}
+	}
+	going := pod("c", "shop:1", "v0")
+	going.DeletionTimestamp = &metav1.Time{}
+	for _, c := range []struct {
+		comment string
+		pods    []corev1.Pod
+		found   bool
+		err     string
+	}{
+		{"the app's, beside others", []corev1.Pod{pod("p", "proxy:1", ""), pod("a", "shop:1", "v1"), pod("b", "shop:1", "v1")}, true, ""},
+		{"one of another kind is leaving", []corev1.Pod{going, pod("a", "shop:1", "v1")}, true, ""},
+		{"two kinds", []corev1.Pod{pod("a", "shop:1", "v1"), pod("b", "shop:1", "v2")}, false, "the pods a and b run the app in different ways"},
+		{"a proxy's", []corev1.Pod{pod("p", "proxy:1", "")}, false, ""},
+		{"none", nil, false, ""},
+	} {
+		r := &Recogniser{images: []string{"shop:1", "shop:2"}}
+		found, err := r.learn(c.pods)
+		if found != c.found || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: found %v, %v", c.comment, found, err)
+		}
+		if v, _ := r.Version(pod("", "shop:1", "v1").Spec); c.found && v != history.Baseline {
+			t.Errorf("%s: what is there is taken for the %s", c.comment, v)
+		}
+	}
+}
+
+func TestTheBaselineIsFoundBehindAProxy(t *testing.T) {
+	pod := func(name, image string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "run-1", Name: name, Labels: map[string]string{"app": name}},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}
+	}
+	selecting := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "run-1", Name: "shop"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "front"}}}
+	const ours = "cutover.local/shop:abc"
+	for _, c := range []struct {
+		comment string
+		pods    []client.Object
+		err     string
+	}{
+		{"the Service selects the app", []client.Object{pod("front", ours)}, ""},
+		{"it selects a proxy", []client.Object{pod("front", "proxy:1"), pod("shop-v1", ours)}, ""},
+		{"the app is nowhere", []client.Object{pod("front", "proxy:1")}, "nor one behind them runs an image of the app"},
+	} {
+		i := installation(builder(t).WithObjects(append(c.pods, selecting)...).Build(), &sink{})
+		r, err := i.Recognise(t.Context())
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v", c.comment, err)
+		}
+		if err == nil && r.baseline.Image != ours {
+			t.Errorf("%s: the baseline runs %s", c.comment, r.baseline.Image)
 		}
 	}
 }

@@ -26,14 +26,14 @@ type Recogniser struct {
 
 // Recognise learns what the baseline is like from the pods that users come in to, and
 // has their hash, and from now on that of any other of the app's pods, known to be of
-// the version that they are of.
+// the version that they are of. If none of those is the app's, they are a proxy of the
+// user's own, and all of the app's pods in the namespace are the baseline.
 func (i *Installation) Recognise(ctx context.Context) (*Recogniser, error) {
 	ways, err := i.waysIn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &Recogniser{images: []string{i.Images[i.App.image(history.Baseline)], i.Images[i.App.image(history.Candidate)]}}
-	var looked []string
+	var entered []corev1.Pod
 	for _, way := range ways {
 		if way.share == 0 {
 			continue
@@ -42,20 +42,53 @@ func (i *Installation) Recognise(ctx context.Context) (*Recogniser, error) {
 		if err != nil {
 			return nil, err
 		}
-		var pods corev1.PodList
-		if err := i.Client.List(ctx, &pods, client.InNamespace(i.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-			return nil, fmt.Errorf("look at the pods of the baseline: %w", err)
+		pods, err := i.selected(ctx, selector)
+		if err != nil {
+			return nil, err
 		}
-		for _, pod := range pods.Items {
-			if container, ours := r.appOf(pod.Spec); ours && pod.DeletionTimestamp == nil {
-				r.baseline = container
-				i.Pods.Recognise(r)
-				return r, nil
-			}
-		}
-		looked = append(looked, fmt.Sprintf("%s (%d pods)", way.service, len(pods.Items)))
+		entered = append(entered, pods...)
 	}
-	return nil, fmt.Errorf("no pod that users come in to, by the Services %v, runs an image of the app, %v: nobody could tell the versions apart", looked, r.images)
+	r := &Recogniser{images: []string{i.Images[i.App.image(history.Baseline)], i.Images[i.App.image(history.Candidate)]}}
+	found, err := r.learn(entered)
+	if err == nil && !found && len(entered) > 0 {
+		var all []corev1.Pod
+		if all, err = i.selected(ctx, labels.Everything()); err == nil {
+			found, err = r.learn(all)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, fmt.Errorf("neither one of the %d pods that users come in to, by the Services %v, nor one behind them runs an image of the app, %v: nobody could tell the versions apart", len(entered), ways, r.images)
+	}
+	i.Pods.Recognise(r)
+	return r, nil
+}
+
+func (i *Installation) selected(ctx context.Context, selector labels.Selector) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	if err := i.Client.List(ctx, &pods, client.InNamespace(i.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return nil, fmt.Errorf("look at the pods of the baseline: %w", err)
+	}
+	return pods.Items, nil
+}
+
+// learn takes the app in these pods for the baseline, if it is in any. They must run it
+// alike.
+func (r *Recogniser) learn(pods []corev1.Pod) (found bool, err error) {
+	var first string
+	for _, pod := range pods {
+		container, ours := r.appOf(pod.Spec)
+		switch {
+		case !ours || pod.DeletionTimestamp != nil:
+		case first == "":
+			first, r.baseline = pod.Name, container
+		case !alike(container, r.baseline):
+			return false, fmt.Errorf("the pods %s and %s run the app in different ways, and nobody could tell which is the baseline: deploy no other before the release", first, pod.Name)
+		}
+	}
+	return first != "", nil
 }
 
 // selector is what a Service selects, which is nothing if there is no such Service.
