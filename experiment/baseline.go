@@ -58,6 +58,9 @@ func (r *run) deployBaseline(ctx context.Context) error {
 	if err := r.bringUpBaseline(ready); err != nil {
 		return err
 	}
+	if r.procedure.proxied() {
+		r.inBackground(back, "ask the candidate for its version", r.learnCandidate)
+	}
 	_, err := r.router.Shift(ready, release.Split{Candidate: 0})
 	return err
 }
@@ -68,7 +71,7 @@ func (r *run) bringUpBaseline(ctx context.Context) error {
 		if err := r.setUp(ctx); err != nil {
 			return err
 		}
-		r.learnVersion(ctx, history.Baseline)
+		_ = r.learnVersion(ctx, history.Baseline) // or the gateway's log tells it
 		return nil
 	}
 	versions := learning{r.app, r}
@@ -197,7 +200,7 @@ func (l learning) AwaitReady(ctx context.Context, v history.Version) error {
 	if err := l.Installation.AwaitReady(ctx, v); err != nil {
 		return err
 	}
-	l.r.learnVersion(ctx, v)
+	_ = l.r.learnVersion(ctx, v) // or the gateway's log tells it
 	return nil
 }
 
@@ -206,20 +209,20 @@ func (l learning) AwaitPods(ctx context.Context, v history.Version, n int) error
 	if err := l.Installation.AwaitPods(ctx, v, n); err != nil {
 		return err
 	}
-	l.r.learnVersion(ctx, v)
+	_ = l.r.learnVersion(ctx, v) // or the gateway's log tells it
 	return nil
 }
 
-// learnVersion asks one pod of the version. A version that does not answer, or not
-// with its name, is told by the gateway's access log instead.
-func (r *run) learnVersion(ctx context.Context, v history.Version) {
+// learnVersion asks one pod of the version, and reports whether it told. A version that
+// does not answer, or not with its name, is told by the gateway's access log instead.
+func (r *run) learnVersion(ctx context.Context, v history.Version) bool {
 	source := r.versionSource()
 	if source == (loadgen.VersionSource{}) {
-		return
+		return false
 	}
 	addresses, err := r.podAddresses(ctx, v)
 	if err != nil || len(addresses) == 0 {
-		return
+		return false
 	}
 	for _, request := range r.scenario.Load.Requests {
 		if request.Write {
@@ -227,9 +230,10 @@ func (r *run) learnVersion(ctx context.Context, v history.Version) {
 		}
 		if value, err := loadgen.ProbeVersion(ctx, r.dialTo(addresses[0]), request, source); err == nil {
 			r.versions.Learn(value, v)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // smokeTest asks every pod of the version for all that the load asks for and that

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +18,7 @@ import (
 	"github.com/cutover-dev/cutover/cluster/gateway"
 	"github.com/cutover-dev/cutover/cluster/inside"
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
 	"github.com/cutover-dev/cutover/release"
 )
 
@@ -168,10 +170,34 @@ func (r *run) setUp(ctx context.Context) error {
 
 // recognise learns to tell the versions of pods that a procedure deploys.
 func (r *run) recognise(ctx context.Context) (err error) {
-	if r.procedure != nil {
-		r.procedure.knows, err = r.app.Recognise(ctx)
+	if r.procedure == nil {
+		return nil
+	}
+	r.procedure.knows, err = r.app.Recognise(ctx)
+	if r.procedure.proxied() && r.versionSource() == (loadgen.VersionSource{}) {
+		return errors.New("users come in to a proxy of the procedure's, and nobody could tell who answers behind it: app.version must say where answers tell their version")
 	}
 	return err
+}
+
+// proxied reports whether a proxy of the procedure's own stands before the app.
+func (p *procedure) proxied() bool { return p != nil && p.knows != nil && p.knows.Proxied() }
+
+// learnCandidate asks the candidate how its answers tell it as soon as one of its pods
+// is ready. The gateway's log does not: behind a proxy it names the proxy.
+func (r *run) learnCandidate(ctx context.Context) error {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+			if r.learnVersion(ctx, history.Candidate) {
+				return nil
+			}
+		}
+	}
 }
 
 // leastReach is a share of the users that rounding does not make.

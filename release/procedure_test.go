@@ -344,19 +344,21 @@ func TestTheBaselineIsFoundBehindAProxy(t *testing.T) {
 	for _, c := range []struct {
 		comment string
 		pods    []client.Object
+		proxied bool
 		err     string
 	}{
-		{"the Service selects the app", []client.Object{pod("front", ours)}, ""},
-		{"it selects a proxy", []client.Object{pod("front", "proxy:1"), pod("shop-v1", ours)}, ""},
-		{"the app is nowhere", []client.Object{pod("front", "proxy:1")}, "nor one behind them runs an image of the app"},
+		{"the Service selects the app", []client.Object{pod("front", ours)}, false, ""},
+		{"it selects a proxy", []client.Object{pod("front", "proxy:1"), pod("shop-v1", ours)}, true, ""},
+		{"it selects nothing", []client.Object{pod("shop-v1", ours)}, false, "nor one behind them"},
+		{"the app is nowhere", []client.Object{pod("front", "proxy:1")}, true, "nor one behind them runs an image of the app"},
 	} {
 		i := installation(builder(t).WithObjects(append(c.pods, selecting)...).Build(), &sink{})
 		r, err := i.Recognise(t.Context())
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %v", c.comment, err)
 		}
-		if err == nil && r.baseline.Image != ours {
-			t.Errorf("%s: the baseline runs %s", c.comment, r.baseline.Image)
+		if err == nil && (r.baseline.Image != ours || r.Proxied() != c.proxied) {
+			t.Errorf("%s: %+v", c.comment, r)
 		}
 	}
 }

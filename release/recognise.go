@@ -22,7 +22,12 @@ import (
 type Recogniser struct {
 	images   []string // of both versions
 	baseline corev1.Container
+	proxied  bool
 }
+
+// Proxied reports whether users come in to a proxy of the user's own: what answered
+// them is then known from the answers alone.
+func (r *Recogniser) Proxied() bool { return r.proxied }
 
 // Recognise learns what the baseline is like from the pods that users come in to, and
 // has their hash, and from now on that of any other of the app's pods, known to be of
@@ -51,6 +56,7 @@ func (i *Installation) Recognise(ctx context.Context) (*Recogniser, error) {
 	r := &Recogniser{images: []string{i.Images[i.App.image(history.Baseline)], i.Images[i.App.image(history.Candidate)]}}
 	found, err := r.learn(entered)
 	if err == nil && !found && len(entered) > 0 {
+		r.proxied = true
 		var all []corev1.Pod
 		if all, err = i.selected(ctx, labels.Everything()); err == nil {
 			found, err = r.learn(all)
