@@ -85,19 +85,17 @@ func attemptsTable(rec record) table {
 
 // endOfAttempt says who ended an attempt that began at from, with none after it before until.
 func endOfAttempt(rec record, end history.ProcedureEnded, from, until history.Micros) string {
-	switch {
-	case !end.Killed && end.Exit > 128:
-		return "by signal " + strconv.Itoa(end.Exit-128) + ", which no fault sent"
-	case !end.Killed:
-		return "by itself"
+	ended := "by itself"
+	if end.Exit > 128 {
+		ended = "by signal " + strconv.Itoa(end.Exit-128)
 	}
 	for _, applied := range history.All[history.FaultApplied](rec.h.Events) {
 		i := applied.Data.Fault
 		if applied.At >= from && applied.At < until && i >= 0 && i < len(rec.h.Plan.Faults) && rec.h.Plan.Faults[i].Target == theProcedure {
-			return "killed by " + rec.h.Plan.Faults[i].Name + " (" + askedOf(rec, i) + ")"
+			return ended + ", after " + rec.h.Plan.Faults[i].Name + " (" + askedOf(rec, i) + ")"
 		}
 	}
-	return "killed by a fault"
+	return ended
 }
 
 // leavingTable compares what the procedure said, and left, with what was seen.

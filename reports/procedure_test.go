@@ -35,7 +35,7 @@ func TestProcedureSection(t *testing.T) {
 		comment   string
 		got, want []string
 	}{
-		{"who ended each attempt", columnOf(attempts, 5), []string{"killed by ProcedureChaos kill (write-2, live, once)", "by itself"}},
+		{"who ended each attempt", columnOf(attempts, 5), []string{"by signal 9, after ProcedureChaos kill (write-2, live, once)", "by itself"}},
 		// The setup's write is no part of the release.
 		{"steps, and what was none", columnOf(writes, 0), []string{"write-1", "write-2", none, none, none, "write-3"}},
 		{"bad requests belong to the write that they came after", columnOf(writes, 1), []string{"0", count(bad), none, none, none, "0"}},
