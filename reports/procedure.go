@@ -139,12 +139,12 @@ func writesTable(rec record, writes []history.Stamped[history.APIRequest]) table
 	return t.fold()
 }
 
-// badDuring counts, for each write that took effect, the bad requests that users meant
-// to arrive from then on until the next.
+// badDuring counts, for each write that took effect, the bad requests that were to arrive
+// from then on until the next. They are those that the verdict counts.
 func badDuring(rec record, writes []history.Stamped[history.APIRequest]) []int {
-	bad := make([]int, len(writes))
+	bad, void, end := make([]int, len(writes)), verdict.Void(rec.h), instant(rec.r.Instants.EndMs)
 	for _, q := range rec.h.Requests {
-		if !q.Bad(rec.slo().D()) {
+		if !q.Bad(rec.slo().D()) || void(q.Intended) || end.Happened() && q.Intended >= end {
 			continue
 		}
 		under := -1

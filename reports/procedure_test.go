@@ -81,3 +81,20 @@ func TestWhatAProcedureSaidAndLeft(t *testing.T) {
 		}
 	}
 }
+
+// What the verdict does not count, the section does not either.
+func TestBadRequestsOfAWrite(t *testing.T) {
+	bad := func(t float64) history.Request { return history.Request{Intended: at(t), Done: at(t), Status: 502} }
+	rec := record{
+		h: history.History{
+			Requests: []history.Request{bad(1), bad(2), bad(3), bad(4), bad(6)},
+			Events:   []history.Event{history.NewEvent(at(3.1), history.Stall{From: at(2.9), To: at(3.1)})},
+		},
+		r: verdict.Run{Instants: verdict.Instants{EndMs: ms(5)}},
+	}
+	// The one before it; its own two; one while the load itself stalled; one after the end.
+	writes := []history.Stamped[history.APIRequest]{{At: at(1.6), Data: history.APIRequest{Step: 1, Began: at(1.5)}}}
+	if got := badDuring(rec, writes); !slices.Equal(got, []int{2}) {
+		t.Errorf("%d bad requests, want 2", got)
+	}
+}

@@ -133,3 +133,10 @@ func (s series) settle(last, end int, confirm time.Duration) int {
 func rejects(bad, n int, allowed float64) bool {
 	return stats.BinomialTail(bad, n, allowed) < significance
 }
+
+// Void tells the instants at which the load generator itself was so late that what was
+// due then counts neither as good nor as bad.
+func Void(h history.History) func(at history.Micros) bool {
+	stalls := longStalls(h)
+	return func(at history.Micros) bool { return stalled(stalls, at) }
+}
