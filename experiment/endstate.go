@@ -61,14 +61,14 @@ func (p *procedure) rehearseIn(ctx context.Context, r *run, namespace string) er
 		return err
 	}
 	if p.setsUp() {
-		err = p.complete(ctx, in, p.Setup, nil)
+		err = complete(in.SetUp(ctx, p.Procedure))
 	} else if err = app.Deploy(ctx, history.Baseline); err == nil {
 		err = app.AwaitReady(ctx, history.Baseline)
 	}
 	if err != nil {
 		return fmt.Errorf("bring up the baseline to rehearse the procedure on: %w", err)
 	}
-	if err := p.complete(ctx, in, p.Script, p.Args); err != nil {
+	if err := complete(in.Release(ctx, p.Procedure)); err != nil {
 		p.unknown = "the procedure went wrong without a fault, too: " + err.Error()
 		return nil //nolint:nilerr // the run goes on: there is nothing to compare with, which is said
 	}
@@ -94,15 +94,14 @@ func (p *procedure) elsewhere(namespace string) (release.Surroundings, error) {
 	return in, in.Furnish(p.Procedure)
 }
 
-// complete runs a script of the procedure, which must end well.
-func (p *procedure) complete(ctx context.Context, in release.Surroundings, script string, args []string) error {
-	running, err := in.Start(ctx, p.Procedure, script, args)
+// complete waits for what was started of the procedure, which must end well.
+func complete(running release.Running, err error) error {
 	if err != nil {
 		return err
 	}
 	code, err := running.Wait()
 	if err == nil && code != 0 {
-		err = fmt.Errorf("%s ended with exit code %d: what it said is in procedure.log of the record", script, code)
+		err = fmt.Errorf("it ended with exit code %d: what it said is in procedure.log of the record", code)
 	}
 	return err
 }
@@ -208,7 +207,13 @@ func normalised(o unstructured.Unstructured, namespace string) string {
 			annotations[key] = value
 		}
 	}
-	fields["metadata"] = map[string]any{"labels": o.GetLabels(), "annotations": annotations, "finalizers": o.GetFinalizers()}
+	labels := o.GetLabels()
+	if strings.HasPrefix(o.GetName(), "sh.helm.release.v1.") { // Helm's record: when, and of what is compared by itself
+		delete(fields, "data")
+		delete(labels, "createdAt")
+		delete(labels, "modifiedAt")
+	}
+	fields["metadata"] = map[string]any{"labels": labels, "annotations": annotations, "finalizers": o.GetFinalizers()}
 	if spec, ok := fields["spec"].(map[string]any); ok {
 		for _, drawn := range []string{"clusterIP", "clusterIPs", "healthCheckNodePort", "volumeName", "nodeName"} {
 			delete(spec, drawn)

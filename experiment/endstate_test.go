@@ -39,6 +39,22 @@ func TestObjectsOfTwoRunsAreCompared(t *testing.T) {
 	}
 }
 
+// Helm's record of a release says when it was, but also what became of it.
+func TestHelmsRecordsOfTwoRunsAreCompared(t *testing.T) {
+	record := func(status, second string) string {
+		return normalised(unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": map[string]any{"release": second},
+			"metadata": map[string]any{"name": "sh.helm.release.v1.shop.v2", "labels": map[string]any{"status": status, "modifiedAt": second}},
+		}}, "one")
+	}
+	if record("deployed", "1") != record("deployed", "2") {
+		t.Error("one that was made a second later is another one")
+	}
+	if record("deployed", "1") == record("pending-upgrade", "1") {
+		t.Error("one that is pending is the same as one that is deployed")
+	}
+}
+
 func TestWhatNobodyMeantDoesNotCount(t *testing.T) {
 	for _, c := range []struct {
 		kind, name string

@@ -48,7 +48,7 @@ func newProcedure(r *run) (*procedure, error) {
 func (p *procedure) deps(r *run) release.ProcedureDeps {
 	return release.ProcedureDeps{
 		Start: func(ctx context.Context) (release.Running, error) {
-			return p.in.Start(ctx, p.Procedure, p.Script, p.Args)
+			return p.in.Release(ctx, p.Procedure)
 		},
 		API: p.proxy, OnRequests: r.faults, Sink: r.record,
 	}
@@ -62,7 +62,7 @@ func (p *procedure) end() {
 }
 
 // setsUp reports whether the procedure brings up the baseline itself.
-func (p *procedure) setsUp() bool { return p != nil && p.Setup != "" }
+func (p *procedure) setsUp() bool { return p != nil && p.SetsUp() }
 
 // procedureNeeds says what the procedure needs and is not here; "" if nothing is missing.
 func (r *run) procedureNeeds() string {
@@ -152,11 +152,11 @@ func (r *run) clusterDNS(ctx context.Context) (string, error) {
 // it stays the procedure's.
 func (r *run) setUp(ctx context.Context) error {
 	p := r.procedure
-	if err := p.complete(ctx, p.in, p.Setup, nil); err != nil {
-		return err
+	if err := complete(p.in.SetUp(ctx, p.Procedure)); err != nil {
+		return fmt.Errorf("the procedure's setup: %w", err)
 	}
 	if err := r.app.AwaitServing(ctx); err != nil {
-		return fmt.Errorf("procedure.setup brought up no baseline: %w", err)
+		return fmt.Errorf("the procedure's setup brought up no baseline: %w", err)
 	}
 	own, err := r.app.HasOwnRoute(ctx)
 	if err != nil {

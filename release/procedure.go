@@ -15,15 +15,17 @@ import (
 // Procedure is the procedure section of a scenario: the user's own way to release,
 // which is run as the system under test.
 type Procedure struct {
-	Script string            `yaml:"script" json:"script"`                   // an executable file, as seen from the scenario's root
-	Args   []string          `yaml:"args,omitempty" json:"args,omitempty"`   // its arguments
-	Tools  []string          `yaml:"tools,omitempty" json:"tools,omitempty"` // all programs that it finds on its PATH
-	Env    map[string]string `yaml:"env,omitempty" json:"env,omitempty"`     // beside what every procedure is told
+	Script string            `yaml:"script,omitempty" json:"script,omitempty"` // an executable file, as seen from the scenario's root
+	Args   []string          `yaml:"args,omitempty" json:"args,omitempty"`     // its arguments
+	Tools  []string          `yaml:"tools,omitempty" json:"tools,omitempty"`   // all programs that it finds on its PATH
+	Env    map[string]string `yaml:"env,omitempty" json:"env,omitempty"`       // beside what every procedure is told
 	// Setup is a script that brings up the baseline as the procedure expects to find
 	// it; without one there is a Deployment and a Service, both named as the service.
 	Setup string `yaml:"setup,omitempty" json:"setup,omitempty"`
 	// Images that it needs beside the app's, by a name of its own.
 	Images map[string]string `yaml:"images,omitempty" json:"images,omitempty"`
+
+	Helm *Helm `yaml:"helm,omitempty" json:"helm,omitempty"` // in place of a script
 }
 
 // StepOfWrite is the name of the step that a procedure's n-th write is, from 1.

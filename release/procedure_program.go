@@ -125,15 +125,15 @@ func (s Surroundings) kubeconfig() string { return filepath.Join(s.Scratch, "kub
 func (s Surroundings) environment(p Procedure) []string {
 	told := map[string]string{
 		"PATH": s.tools(), "HOME": s.home(), "TMPDIR": s.temp(), "LANG": "C.UTF-8", "KUBECONFIG": s.kubeconfig(),
-		"CUTOVER_NAMESPACE":         s.Namespace,
-		"CUTOVER_SERVICE":           s.App.Service,
-		"CUTOVER_HOST":              Hostname(s.App.Service, s.Namespace),
-		"CUTOVER_GATEWAY":           s.Gateway.Name,
-		"CUTOVER_GATEWAY_NAMESPACE": s.Gateway.Namespace,
-		"CUTOVER_PORT":              strconv.Itoa(s.App.Ports[httpPort]),
-		"CUTOVER_REPLICAS":          strconv.Itoa(s.App.Replicas),
-		"CUTOVER_BASELINE_IMAGE":    s.Images[cmp.Or(s.App.Baseline.Image, s.App.Image)],
-		"CUTOVER_CANDIDATE_IMAGE":   s.Images[cmp.Or(s.App.Candidate.Image, s.App.Image)],
+		variableNamespace:        s.Namespace,
+		variableService:          s.App.Service,
+		variableHost:             Hostname(s.App.Service, s.Namespace),
+		variableGateway:          s.Gateway.Name,
+		variableGatewayNamespace: s.Gateway.Namespace,
+		variablePort:             strconv.Itoa(s.App.Ports[httpPort]),
+		variableReplicas:         strconv.Itoa(s.App.Replicas),
+		variableBaselineImage:    s.Images[cmp.Or(s.App.Baseline.Image, s.App.Image)],
+		variableCandidateImage:   s.Images[cmp.Or(s.App.Candidate.Image, s.App.Image)],
 	}
 	for name, image := range p.Images {
 		told[ImageVariable(name)] = s.Images[image]
@@ -146,27 +146,74 @@ func (s Surroundings) environment(p Procedure) []string {
 	return environment
 }
 
+// What cutover tells every procedure.
+const (
+	ownPrefix = "CUTOVER_"
+
+	variableNamespace        = ownPrefix + "NAMESPACE"
+	variableService          = ownPrefix + "SERVICE"
+	variableHost             = ownPrefix + "HOST"
+	variableGateway          = ownPrefix + "GATEWAY"
+	variableGatewayNamespace = ownPrefix + "GATEWAY_NAMESPACE"
+	variablePort             = ownPrefix + "PORT"
+	variableReplicas         = ownPrefix + "REPLICAS"
+	variableBaselineImage    = ownPrefix + "BASELINE_IMAGE"
+	variableCandidateImage   = ownPrefix + "CANDIDATE_IMAGE"
+)
+
+// variables are the names of all that cutover tells the procedure.
+func (p Procedure) variables() []string {
+	names := []string{
+		variableNamespace, variableService, variableHost, variableGateway, variableGatewayNamespace,
+		variablePort, variableReplicas, variableBaselineImage, variableCandidateImage,
+	}
+	for _, image := range slices.Sorted(maps.Keys(p.Images)) {
+		names = append(names, ImageVariable(image))
+	}
+	return names
+}
+
 // ImageVariable is the variable that tells a procedure the reference of one of its own
 // images.
 func ImageVariable(name string) string {
-	return "CUTOVER_IMAGE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	return ownPrefix + "IMAGE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // Reserved reports whether a procedure is told the variable by cutover.
 func Reserved(variable string) bool {
-	return strings.HasPrefix(variable, "CUTOVER_") || slices.Contains([]string{"PATH", "HOME", "TMPDIR", "KUBECONFIG"}, variable)
+	return strings.HasPrefix(variable, ownPrefix) || slices.Contains([]string{"PATH", "HOME", "TMPDIR", "KUBECONFIG"}, variable)
 }
 
-// Start starts one of the procedure's scripts, in the script's own folder.
-func (s Surroundings) Start(ctx context.Context, p Procedure, script string, args []string) (Running, error) {
+// SetUp starts what brings up the baseline of a procedure that sets up.
+func (s Surroundings) SetUp(ctx context.Context, p Procedure) (Running, error) {
+	if p.deployer() != nil {
+		return s.deploy(ctx, p, history.Baseline)
+	}
+	return s.script(ctx, p, p.Setup, nil)
+}
+
+// Release starts the procedure itself.
+func (s Surroundings) Release(ctx context.Context, p Procedure) (Running, error) {
+	if p.deployer() != nil {
+		return s.deploy(ctx, p, history.Candidate)
+	}
+	return s.script(ctx, p, p.Script, p.Args)
+}
+
+// script starts one of the procedure's scripts, in the script's own folder.
+func (s Surroundings) script(ctx context.Context, p Procedure, script string, args []string) (Running, error) {
 	path := filepath.Join(s.Root, script)
+	return s.start(ctx, inside.Program{Path: path, Args: args, Dir: filepath.Dir(path), Env: s.environment(p)})
+}
+
+// start starts a program as the system under test.
+func (s Surroundings) start(ctx context.Context, program inside.Program) (Running, error) {
 	output := func(stream string) *lines {
 		return &lines{all: s.Log, tell: func(line string) { s.Told(stream, line) }}
 	}
 	stdout, stderr := output("stdout"), output("stderr")
-	process, err := inside.Start(ctx, s.Cluster, s.Executable, inside.Program{
-		Path: path, Args: args, Dir: filepath.Dir(path), Env: s.environment(p), Resolver: s.resolver(), Stdout: stdout, Stderr: stderr,
-	})
+	program.Resolver, program.Stdout, program.Stderr = s.resolver(), stdout, stderr
+	process, err := inside.Start(ctx, s.Cluster, s.Executable, program)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ var defaults = map[reflect.Type]any{
 	reflect.TypeFor[release.App]():         release.App{}.WithDefaults(),
 	reflect.TypeFor[dependencies.Wait]():   dependencies.Wait{}.WithDefaults(),
 	reflect.TypeFor[release.Spec]():        release.Spec{}.WithDefaults(),
+	reflect.TypeFor[release.Helm]():        release.Helm{}.WithDefaults(),
 	reflect.TypeFor[gates.Spec]():          gates.Spec{}.WithDefaults(),
 	reflect.TypeFor[gates.Prometheus]():    gates.Prometheus{}.WithDefaults(),
 	reflect.TypeFor[gates.Webhook]():       gates.Webhook{}.WithDefaults(),

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cutover-dev/cutover/release"
 )
@@ -37,12 +38,21 @@ expect: {outcome: promoted, procedure: {exit: 0}}
 func decodeProcedure(t *testing.T, text string) (Scenario, error) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, mode := range map[string]os.FileMode{"release.sh": 0o755, "notes.txt": 0o644} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), mode); err != nil {
-			t.Fatal(err)
-		}
+	for name, mode := range map[string]os.FileMode{"release.sh": 0o755, "notes.txt": 0o644, "chart/Chart.yaml": 0o644} {
+		lay(t, filepath.Join(dir, name), "#!/bin/sh\n", mode)
 	}
+	lay(t, filepath.Join(dir, "values.yaml"), "host: ${CUTOVER_HOST}\n", 0o644)
 	return Decode(filepath.Join(dir, "good.yaml"), []byte(text))
+}
+
+func lay(t *testing.T, file, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestProcedureIsDecoded(t *testing.T) {
@@ -61,12 +71,58 @@ func TestProcedureIsDecoded(t *testing.T) {
 	}
 }
 
+const goodScript = "  script: release.sh\n  args: [--now]\n  tools: [kubectl]\n"
+
+func TestToolsAreDecoded(t *testing.T) {
+	s, err := decodeProcedure(t, strings.Replace(goodProcedure, goodScript, `  helm:
+    chart: chart
+    timeout: 50s
+    candidate: {values: {image: "${CUTOVER_CANDIDATE_IMAGE}", env: {A: "${RELEASE} ${OTHER} $1"}}}
+`, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	helm := s.Procedure.Helm
+	if helm.Timeout.D() != 50*time.Second || helm.Baseline.Values != nil || !strings.Contains(string(helm.Candidate.Values), `"A":"${RELEASE} ${OTHER} $1"`) || !s.Procedure.SetsUp() {
+		t.Errorf("decoded %+v", helm)
+	}
+}
+
+func TestMistakesOfToolsAreExplained(t *testing.T) {
+	explain(t, []mistake{
+		{"", "helm: {chart: chart}", ""},
+		{"  script: release.sh\n", "helm: {chart: chart}", ":9: procedure: 2 of script, helm"},
+		{"  setup: release.sh\n", "helm: {chart: chart}", ":10: procedure.setup: it is a script's: leave it out, helm brings up both versions by itself"},
+		{"  tools: [kubectl]\n", "helm: {chart: chart}", ":10: procedure.tools: it is a script's"},
+		{"", "helm: {chart: chart, upgrade: true}", ":10: procedure.helm.upgrade: unknown key; known here: atomic, baseline, candidate, chart, release, timeout, values"},
+		{"", "helm: {}", ":10: procedure.helm.chart: missing"},
+		{"", "helm: {chart: carth}", "procedure.helm.chart: there is no file or folder "},
+		{"", "helm: {chart: /chart}", "procedure.helm.chart: /chart: write the path as seen from "},
+		{"", "helm: {chart: '.'}", "so it is no chart"},
+		{"", "helm: {chart: chart, candidate: {chart: v2}}", "procedure.helm.candidate.chart: there is no file or folder "},
+		{"", "helm: {chart: chart, values: [chart]}", "procedure.helm.values[0]: "},
+		{"", "helm: {chart: chart, values: [values.yaml]}", "values.yaml: ${CUTOVER_HOST} is nothing that cutover says; it says CUTOVER_NAMESPACE, "},
+		{"", "helm: {chart: chart, candidate: {values: {a: ['${CUTOVER_IMAGE}']}}}", "procedure.helm.candidate.values: ${CUTOVER_IMAGE} is nothing that cutover says"},
+		{"", "helm: {chart: chart, candidate: {values: 5}}", "procedure.helm.candidate.values: \"5\" instead of keys"},
+		{"", "helm: {chart: chart, release: A_B}", "procedure.helm.release: \"A_B\" is no name of a release"},
+		{"", "helm: {chart: chart, timeout: 1}", "procedure.helm.timeout: "},
+		{"", "helm: {chart: chart, timeout: 0s}", "procedure.helm.timeout: 0s: write how long"},
+		{"", "helm: {chart: chart, timeout: 1m}", "procedure.helm.timeout: 1m0s: the release is over after 1m0s, its deadline"},
+	}, func(m mistake) string {
+		text := strings.Replace(goodProcedure, goodScript, m.old+"  "+m.new+"\n", 1)
+		if !strings.Contains(m.want, "deadline") {
+			text = strings.Replace(text, "deadline: 1m", "deadline: 2m", 1)
+		}
+		return text
+	})
+}
+
 func TestMistakesOfProceduresAreExplained(t *testing.T) {
-	for _, row := range []struct{ old, new, want string }{
+	explain(t, []mistake{
 		{"script: release.sh", "script: relaese.sh", ":10: procedure.script: there is no file "},
 		{"script: release.sh", "script: /bin/sh", "procedure.script: /bin/sh: write the path as seen from "},
 		{"script: release.sh", "script: notes.txt", "notes.txt cannot be executed: chmod +x it"},
-		{"  script: release.sh\n", "", ":9: procedure.script: missing"},
+		{"  script: release.sh\n", "", ":9: procedure: it does not say what is to be run: write one of script"},
 		{"args:", "setup: up.sh\n  args:", ":11: procedure.setup: there is no file "},
 		{"[kubectl]", "[/usr/bin/kubectl]", ":12: procedure.tools[0]: \"/usr/bin/kubectl\" is no program's name"},
 		{"RELEASE: v2", "KUBECONFIG: mine", ":13: procedure.env.KUBECONFIG: cutover itself says what KUBECONFIG is"},
@@ -94,16 +150,27 @@ func TestMistakesOfProceduresAreExplained(t *testing.T) {
 			"faults[0].chaos.spec.action: a ProcedureChaos has no action \"maim\""},
 		{"target: candidate\n    chaos: {kind: PodChaos, spec: {action: pod-kill}}", "target: apiserver\n    chaos: {kind: RequestChaos, spec: {action: hold}}",
 			":20: faults[0].at: a RequestChaos is on one request"},
-	} {
-		text := strings.Replace(goodProcedure, row.old, row.new, 1)
+	}, func(m mistake) string { return strings.Replace(goodProcedure, m.old, m.new, 1) })
+}
+
+// mistake is an edit, and what is said of it; "" if it is none.
+type mistake struct{ old, new, want string }
+
+func explain(t *testing.T, mistakes []mistake, edit func(mistake) string) {
+	t.Helper()
+	for _, m := range mistakes {
+		text := edit(m)
 		_, err := decodeProcedure(t, text)
 		switch {
 		case text == goodProcedure:
-			t.Errorf("%q changes nothing", row.old)
+			t.Errorf("%q changes nothing", m.old)
+		case m.want == "" && err != nil:
+			t.Errorf("%q: %v", m.new, err)
+		case m.want == "":
 		case err == nil:
-			t.Errorf("%q: accepted, want %s", row.new, row.want)
-		case !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "\n"):
-			t.Errorf("%q:\n got %v\nwant %s", row.new, err, row.want)
+			t.Errorf("%q: accepted, want %s", m.new, m.want)
+		case !strings.Contains(err.Error(), m.want) || strings.Contains(err.Error(), "\n"):
+			t.Errorf("%q:\n got %v\nwant %s", m.new, err, m.want)
 		}
 	}
 }

@@ -92,6 +92,6 @@ func command() *cobra.Command {
 	})
 	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), approveCommand(), gateCommand(), mutantProxyCommand(), corpusCommand())
 	// What cutover starts itself with, on nodes and in pods.
-	root.AddCommand(agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand(), insideCommand())
+	root.AddCommand(agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand(), insideCommand(), procedureCommand())
 	return root
 }
