@@ -15,7 +15,7 @@ import (
 // Procedure is the procedure section of a scenario: the user's own way to release,
 // which is run as the system under test.
 type Procedure struct {
-	Script string            `yaml:"script,omitempty" json:"script,omitempty"` // an executable file, as seen from the scenario's root
+	Script string            `yaml:"script,omitempty" json:"script,omitempty"` // an executable file, as seen from the scenario's root, or a Go program: go://./folder, go://import/path[@version]
 	Args   []string          `yaml:"args,omitempty" json:"args,omitempty"`     // its arguments
 	Tools  []string          `yaml:"tools,omitempty" json:"tools,omitempty"`   // all programs that it finds on its PATH
 	Env    map[string]string `yaml:"env,omitempty" json:"env,omitempty"`       // beside what every procedure is told
@@ -25,7 +25,9 @@ type Procedure struct {
 	// Images that it needs beside the app's, by a name of its own.
 	Images map[string]string `yaml:"images,omitempty" json:"images,omitempty"`
 
-	Helm *Helm `yaml:"helm,omitempty" json:"helm,omitempty"` // in place of a script
+	Helm      *Helm      `yaml:"helm,omitempty" json:"helm,omitempty"`           // in place of a script: a chart
+	Kustomize *Manifests `yaml:"kustomize,omitempty" json:"kustomize,omitempty"` // in place of a script: folders of kustomizations
+	Kubectl   *Manifests `yaml:"kubectl,omitempty" json:"kubectl,omitempty"`     // in place of a script: files or folders of manifests
 }
 
 // StepOfWrite is the name of the step that a procedure's n-th write is, from 1.

@@ -38,11 +38,17 @@ func (p Procedure) deployers() map[string]deployer {
 	if p.Helm != nil {
 		given["helm"] = p.Helm
 	}
+	if p.Kustomize != nil {
+		given["kustomize"] = manifests{p.Kustomize, kustomization{}}
+	}
+	if p.Kubectl != nil {
+		given["kubectl"] = manifests{p.Kubectl, plain{}}
+	}
 	return given
 }
 
 // Ways are the keys of a procedure of which one says what it is.
-var Ways = []string{"script", "helm"}
+var Ways = []string{"script", "helm", "kustomize", "kubectl"}
 
 // deployer is the only one of the procedure; nil of a script.
 func (p Procedure) deployer() deployer {

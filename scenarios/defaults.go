@@ -22,6 +22,7 @@ var defaults = map[reflect.Type]any{
 	reflect.TypeFor[dependencies.Wait]():   dependencies.Wait{}.WithDefaults(),
 	reflect.TypeFor[release.Spec]():        release.Spec{}.WithDefaults(),
 	reflect.TypeFor[release.Helm]():        release.Helm{}.WithDefaults(),
+	reflect.TypeFor[release.Manifests]():   release.Manifests{}.WithDefaults(),
 	reflect.TypeFor[gates.Spec]():          gates.Spec{}.WithDefaults(),
 	reflect.TypeFor[gates.Prometheus]():    gates.Prometheus{}.WithDefaults(),
 	reflect.TypeFor[gates.Webhook]():       gates.Webhook{}.WithDefaults(),

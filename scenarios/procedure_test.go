@@ -38,7 +38,7 @@ expect: {outcome: promoted, procedure: {exit: 0}}
 func decodeProcedure(t *testing.T, text string) (Scenario, error) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, mode := range map[string]os.FileMode{"release.sh": 0o755, "notes.txt": 0o644, "chart/Chart.yaml": 0o644} {
+	for name, mode := range map[string]os.FileMode{"release.sh": 0o755, "notes.txt": 0o644, "chart/Chart.yaml": 0o644, "manifests/v2.yaml": 0o644, "kustomization/kustomization.yml": 0o644} {
 		lay(t, filepath.Join(dir, name), "#!/bin/sh\n", mode)
 	}
 	lay(t, filepath.Join(dir, "values.yaml"), "host: ${CUTOVER_HOST}\n", 0o644)
@@ -91,7 +91,7 @@ func TestToolsAreDecoded(t *testing.T) {
 func TestMistakesOfToolsAreExplained(t *testing.T) {
 	explain(t, []mistake{
 		{"", "helm: {chart: chart}", ""},
-		{"  script: release.sh\n", "helm: {chart: chart}", ":9: procedure: 2 of script, helm"},
+		{"  script: release.sh\n", "helm: {chart: chart}", ":9: procedure: 2 of script, helm, kustomize, kubectl are given: keep one"},
 		{"  setup: release.sh\n", "helm: {chart: chart}", ":10: procedure.setup: it is a script's: leave it out, helm brings up both versions by itself"},
 		{"  tools: [kubectl]\n", "helm: {chart: chart}", ":10: procedure.tools: it is a script's"},
 		{"", "helm: {chart: chart, upgrade: true}", ":10: procedure.helm.upgrade: unknown key; known here: atomic, baseline, candidate, chart, release, timeout, values"},
@@ -108,9 +108,19 @@ func TestMistakesOfToolsAreExplained(t *testing.T) {
 		{"", "helm: {chart: chart, timeout: 1}", "procedure.helm.timeout: "},
 		{"", "helm: {chart: chart, timeout: 0s}", "procedure.helm.timeout: 0s: write how long"},
 		{"", "helm: {chart: chart, timeout: 1m}", "procedure.helm.timeout: 1m0s: the release is over after 1m0s, its deadline"},
+		// Manifests, plain and built.
+		{"", "kubectl: {baseline: manifests, candidate: manifests/v2.yaml, undo: true}", ""},
+		{"", "kustomize: {baseline: kustomization, candidate: kustomization}", ""},
+		{"", "kubectl: {baseline: manifests}", ":10: procedure.kubectl.candidate: missing"},
+		{"", "kubectl: {baseline: manifests, candidate: manifests, prune: true}", "procedure.kubectl.prune: unknown key; known here: baseline, candidate, timeout, undo"},
+		{"", "kubectl: {baseline: manifests, candidate: manifests/v3.yaml}", "procedure.kubectl.candidate: there is no file or folder "},
+		{"", "kubectl: {baseline: chart/none, candidate: manifests}", "procedure.kubectl.baseline: there is no file or folder "},
+		{"", "kubectl: {baseline: values.yaml, candidate: manifests}", "procedure.kubectl.baseline: "},
+		{"", "kustomize: {baseline: kustomization, candidate: manifests}", "procedure.kustomize.candidate: there is no kustomization.yaml in "},
+		{"", "kustomize: {baseline: kustomization, candidate: kustomization, timeout: 1m}", "procedure.kustomize.timeout: 1m0s: the release is over after 1m0s, its deadline"},
 	}, func(m mistake) string {
 		text := strings.Replace(goodProcedure, goodScript, m.old+"  "+m.new+"\n", 1)
-		if !strings.Contains(m.want, "deadline") {
+		if !strings.Contains(m.want, "deadline") { // longer than the timeouts of those that set none
 			text = strings.Replace(text, "deadline: 1m", "deadline: 2m", 1)
 		}
 		return text

@@ -22,6 +22,7 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[release.App]():         {"image", "service", "ports"},
 	reflect.TypeFor[dependencies.Spec]():   {"name", "image"},
 	reflect.TypeFor[dependencies.HTTP]():   {"path"},
+	reflect.TypeFor[release.Manifests]():   {"baseline", "candidate"},
 	reflect.TypeFor[release.Match]():       {"value"},
 	reflect.TypeFor[release.Supersede]():   {"step", "by"},
 	reflect.TypeFor[gates.ErrorLimit]():    {"max"},
