@@ -47,14 +47,14 @@ func (r *run) deployBaseline(ctx context.Context) error {
 	}
 	r.inBackground(back, "watch events", r.watchClusterEvents)
 	r.inBackground(back, "watch the machine", r.watchHost)
-	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	if err := r.prepareProcedure(ready, back); err != nil {
+	if err := r.prepareProcedure(ctx, back); err != nil {
 		return err
 	}
 	if err := r.procedure.rehearse(ctx, r); err != nil {
 		return err
 	}
+	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
 	if err := r.bringUpBaseline(ready); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/cutover-dev/cutover/apiproxy"
 	"github.com/cutover-dev/cutover/cluster/embedded/components"
 	"github.com/cutover-dev/cutover/cluster/gateway"
+	"github.com/cutover-dev/cutover/cluster/image"
 	"github.com/cutover-dev/cutover/cluster/inside"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
@@ -77,6 +79,11 @@ func (r *run) procedureNeeds() string {
 			return fmt.Sprintf("a procedure is put into the cluster's network by %s, which is not on this machine: install the package util-linux", program)
 		}
 	}
+	if sources := r.procedure.Sources(); len(sources) > 0 {
+		if _, err := exec.LookPath("go"); err != nil {
+			return fmt.Sprintf("%s is built from its source by the go command, which is not on this machine: install Go and put it in PATH", sources[0])
+		}
+	}
 	if err := r.procedure.Lacking(r.ownPrograms()); err != nil {
 		return err.Error()
 	}
@@ -130,7 +137,24 @@ func (r *run) prepareProcedure(ctx, back context.Context) error {
 		Namespace: r.namespace, Gateway: gateway.Gateway(), App: r.scenario.App, Images: r.app.Images, Own: r.ownPrograms(),
 		Told: release.OutputOf(r.record, r.record), Log: p.log,
 	}
+	if p.in.Programs, err = r.buildPrograms(ctx, scratch); err != nil {
+		return err
+	}
 	return p.in.Furnish(p.Procedure)
+}
+
+// buildPrograms builds those of the procedure's programs that are given as their source.
+func (r *run) buildPrograms(ctx context.Context, scratch string) (map[string]string, error) {
+	built := map[string]string{}
+	for i, script := range r.procedure.Sources() {
+		output := filepath.Join(scratch, fmt.Sprintf("program-%d", i))
+		options := image.Options{CacheDir: r.CacheDir, Dir: r.scenario.Root(), TempDir: scratch, Notify: r.progress}
+		if err := image.Executable(ctx, strings.TrimPrefix(script, release.SchemeGo), output, options); err != nil {
+			return nil, err
+		}
+		built[script] = output
+	}
+	return built, nil
 }
 
 // clusterDNS is the address of the cluster's DNS.

@@ -101,7 +101,11 @@ func Deploy(ctx context.Context, told string) error {
 	if err := json.Unmarshal([]byte(told), &task); err != nil {
 		return fmt.Errorf("what is to be deployed was not said: %w", err)
 	}
-	return task.Procedure.deployer().deploy(ctx, task.Version, placeholdersOf(task.Procedure, os.LookupEnv))
+	tool := task.Procedure.deployer()
+	if tool == nil {
+		return errors.New("what is to be deployed was not said: there is no tool in it")
+	}
+	return tool.deploy(ctx, task.Version, placeholdersOf(task.Procedure, os.LookupEnv))
 }
 
 // told is how a deployment is written on a command line.

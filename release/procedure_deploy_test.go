@@ -61,8 +61,10 @@ func TestHelmsValuesAreMerged(t *testing.T) {
 
 // What is deployed is said on a command line, as the scenario says it.
 func TestDeploymentsAreTold(t *testing.T) {
-	if err := Deploy(t.Context(), "{"); err == nil {
-		t.Error("half a deployment is accepted")
+	for _, told := range []string{"{", "{}"} {
+		if err := Deploy(t.Context(), told); err == nil || !strings.Contains(err.Error(), "was not said") {
+			t.Errorf("%s: %v", told, err)
+		}
 	}
 	chart := filepath.Join(t.TempDir(), "none")
 	t.Setenv(variableService, "shop")

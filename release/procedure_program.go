@@ -38,6 +38,7 @@ type Surroundings struct {
 	App        App
 	Gateway    types.NamespacedName // that routes of the procedure's own attach to
 	Images     map[string]string    // as in [Installation]
+	Programs   map[string]string    // files that the procedure's Go programs were built into, by [Procedure.Sources]
 	// Own is where programs are that cutover brings along; "" if none.
 	Own string
 	// Told is given each line of the procedure's output.
@@ -200,10 +201,24 @@ func (s Surroundings) Release(ctx context.Context, p Procedure) (Running, error)
 	return s.script(ctx, p, p.Script, p.Args)
 }
 
-// script starts one of the procedure's scripts, in the script's own folder.
+// SchemeGo begins a script that is a Go program, which has to be built.
+const SchemeGo = "go://"
+
+// Sources are the procedure's scripts that are Go programs, as the scenario names them.
+func (p Procedure) Sources() []string {
+	return slices.DeleteFunc([]string{p.Script, p.Setup}, func(script string) bool { return !strings.HasPrefix(script, SchemeGo) })
+}
+
+// script starts one of the procedure's scripts, in the script's own folder. That of a
+// Go program is the root, for only some have one of their own on this machine.
 func (s Surroundings) script(ctx context.Context, p Procedure, script string, args []string) (Running, error) {
-	path := filepath.Join(s.Root, script)
-	return s.start(ctx, inside.Program{Path: path, Args: args, Dir: filepath.Dir(path), Env: s.environment(p)})
+	path, built := s.Programs[script]
+	dir := s.Root
+	if !built {
+		path = filepath.Join(s.Root, script)
+		dir = filepath.Dir(path)
+	}
+	return s.start(ctx, inside.Program{Path: path, Args: args, Dir: dir, Env: s.environment(p)})
 }
 
 // start starts a program as the system under test.

@@ -41,6 +41,8 @@ func decodeProcedure(t *testing.T, text string) (Scenario, error) {
 	for name, mode := range map[string]os.FileMode{"release.sh": 0o755, "notes.txt": 0o644, "chart/Chart.yaml": 0o644, "manifests/v2.yaml": 0o644, "kustomization/kustomization.yml": 0o644} {
 		lay(t, filepath.Join(dir, name), "#!/bin/sh\n", mode)
 	}
+	lay(t, filepath.Join(dir, "program", "go.mod"), "module example.com/program\n", 0o644)
+	lay(t, filepath.Join(dir, "program", "main.go"), "package main\n", 0o644)
 	lay(t, filepath.Join(dir, "values.yaml"), "host: ${CUTOVER_HOST}\n", 0o644)
 	return Decode(filepath.Join(dir, "good.yaml"), []byte(text))
 }
@@ -133,6 +135,12 @@ func TestMistakesOfProceduresAreExplained(t *testing.T) {
 		{"script: release.sh", "script: /bin/sh", "procedure.script: /bin/sh: write the path as seen from "},
 		{"script: release.sh", "script: notes.txt", "notes.txt cannot be executed: chmod +x it"},
 		{"  script: release.sh\n", "", ":9: procedure: it does not say what is to be run: write one of script"},
+		// Programs that are yet to be built.
+		{"script: release.sh", "script: go://example.com/releaser@v1.2.3", ""},
+		{"script: release.sh", "script: go://./program\n  setup: go://./program", ""},
+		{"script: release.sh", "script: go://./chart", ":10: procedure.script: no Go program in "},
+		{"script: release.sh", "script: go://example.com/releaser@latest", ":10: procedure.script: \"go://example.com/releaser@latest\" is no Go program: write go://./dir"},
+		{"script: release.sh", "script: go://example.com/releaser", "procedure.script: there is no Go module around "},
 		{"args:", "setup: up.sh\n  args:", ":11: procedure.setup: there is no file "},
 		{"[kubectl]", "[/usr/bin/kubectl]", ":12: procedure.tools[0]: \"/usr/bin/kubectl\" is no program's name"},
 		{"RELEASE: v2", "KUBECONFIG: mine", ":13: procedure.env.KUBECONFIG: cutover itself says what KUBECONFIG is"},

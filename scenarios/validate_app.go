@@ -87,15 +87,8 @@ var program = regexp.MustCompile(`^[-\w.~]+(/[-\w.~]+)*(@v\d+\.\d+\.\d+[-+.\w]*)
 func (v *validator) image(key, image string) {
 	scheme, rest, _ := strings.Cut(image, ":")
 	switch {
-	case strings.HasPrefix(image, "ko://."), strings.HasPrefix(image, "ko:///"):
-		v.folder(key, strings.TrimPrefix(image, "ko://"))
 	case scheme == "ko":
-		path := strings.TrimPrefix(rest, "//")
-		v.want(program.MatchString(path), key,
-			"%q is no Go program: write ko://./dir, ko://import/path of this module, or ko://import/path@v1.2.3", image)
-		_, inModule := moduleAround(v.s.Root())
-		v.want(strings.Contains(path, "@") || inModule, key,
-			"there is no Go module around %s that %s could be in: add a version, %s@v1.2.3", v.s.Path, path, image)
+		v.goProgram(key, "ko://", strings.TrimPrefix(rest, "//"))
 	case scheme == "oci-archive" || scheme == "docker-archive":
 		v.want(rest != "", key, "%q names no file: write %s:FILE", image, scheme)
 		v.s.Archives = append(v.s.Archives, Archive{key, v.line(key), v.resolve(rest)})
@@ -106,8 +99,21 @@ func (v *validator) image(key, image string) {
 	}
 }
 
+// goProgram checks as much of a Go program as can be without building it.
+func (v *validator) goProgram(key, scheme, path string) {
+	if strings.HasPrefix(path, ".") || strings.HasPrefix(path, "/") {
+		v.folder(key, scheme, path)
+		return
+	}
+	v.want(program.MatchString(path), key,
+		"%q is no Go program: write %s./dir, %simport/path of this module, or %simport/path@v1.2.3", scheme+path, scheme, scheme, scheme)
+	_, inModule := moduleAround(v.s.Root())
+	v.want(strings.Contains(path, "@") || inModule, key,
+		"there is no Go module around %s that %s could be in: add a version, %s@v1.2.3", v.s.Path, path, scheme+path)
+}
+
 // folder checks that a Go program can be built in a directory.
-func (v *validator) folder(key, path string) {
+func (v *validator) folder(key, scheme, path string) {
 	dir := v.resolve(path)
 	if !hasMain(dir) {
 		start := "the Go module around the scenario's file"
@@ -118,7 +124,7 @@ func (v *validator) folder(key, path string) {
 		return
 	}
 	_, inModule := moduleAround(dir)
-	v.want(inModule, key, "no go.mod in %s or above it, so the program there cannot be built: run `go mod init` there, or name a published program, ko://import/path@v1.2.3", dir)
+	v.want(inModule, key, "no go.mod in %s or above it, so the program there cannot be built: run `go mod init` there, or name a published program, %simport/path@v1.2.3", dir, scheme)
 }
 
 // resolve is where a relative path of the app lies.

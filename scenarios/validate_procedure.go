@@ -66,8 +66,12 @@ func (v *validator) way() {
 	}
 }
 
-// script checks that there is a program in the file.
+// script checks that there is a program in the file, or that one can be built.
 func (v *validator) script(key, path string) {
+	if source, is := strings.CutPrefix(path, release.SchemeGo); is {
+		v.goProgram(key, release.SchemeGo, source)
+		return
+	}
 	v.want(!filepath.IsAbs(path), key, "%s: write the path as seen from %s", path, v.s.Root())
 	file := filepath.Join(v.s.Root(), path)
 	info, err := os.Stat(file)

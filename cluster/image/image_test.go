@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -114,6 +115,22 @@ func TestErrorsTeach(t *testing.T) {
 	}
 	if _, err := image.Build(t.Context(), "ko://./cmd/hello", image.Options{}); err == nil {
 		t.Error("no cache folder: want an error")
+	}
+}
+
+func TestExecutableRunsHere(t *testing.T) {
+	opts := image.Options{Dir: writeModule(t), CacheDir: t.TempDir(), TempDir: t.TempDir()}
+	for _, ref := range []string{"./cmd/hello", "example.test/demo/cmd/hello"} {
+		output := filepath.Join(t.TempDir(), "hello")
+		if err := image.Executable(t.Context(), ref, output, opts); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := exec.CommandContext(t.Context(), output).CombinedOutput(); err != nil || string(said) != "hello\n" {
+			t.Errorf("%s: %v\n%s", ref, err, said)
+		}
+	}
+	if err := image.Executable(t.Context(), "./none", filepath.Join(t.TempDir(), "none"), opts); err == nil || !strings.Contains(err.Error(), "program ./none: there is no such folder") {
+		t.Errorf("a program that is not there: %v", err)
 	}
 }
 

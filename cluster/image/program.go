@@ -24,18 +24,36 @@ var exactVersion = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+incom
 
 // program makes the image of what follows ko:// in a reference.
 func (b builder) program(ctx context.Context, ref string) (string, v1.Image, error) {
+	name, err := parseProgram(ref)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case name.version == "":
+		return b.local(ctx, name)
+	}
+	return b.published(ctx, name.path, name.version)
+}
+
+// programRef is what a reference says of a Go program.
+type programRef struct {
+	path    string // of a folder, or to import
+	folder  bool
+	version string // "" of one that is not published
+}
+
+func parseProgram(ref string) (programRef, error) {
 	folder := isFolder(ref)
 	pkg, version, published := strings.Cut(ref, "@")
 	switch {
 	case ref == "" || strings.Contains(ref, "..."):
-		return "", nil, errors.New("it has to name one Go program: " + koForms)
+		return programRef{}, errors.New("it has to name one Go program: " + koForms)
 	case folder || !published:
-		return b.local(ctx, ref, folder)
+		return programRef{path: ref, folder: folder}, nil
 	case !exactVersion.MatchString(version):
-		return "", nil, fmt.Errorf("%q is not an exact version, so it would not be the same image tomorrow: "+
+		return programRef{}, fmt.Errorf("%q is not an exact version, so it would not be the same program tomorrow: "+
 			"`go list -m MODULE@%s` says what it stands for today", version, version)
 	}
-	return b.published(ctx, pkg, version)
+	return programRef{path: pkg, version: version}, nil
 }
 
 const koForms = "ko://./folder, ko://import/path (of the module that the scenario is in) or ko://import/path@v1.2.3"
@@ -47,12 +65,8 @@ func isFolder(ref string) bool {
 
 // local builds a program from source on this machine. go's own build cache knows
 // whether anything changed; the image's digest is its identity.
-func (b builder) local(ctx context.Context, ref string, folder bool) (string, v1.Image, error) {
-	dir, pattern := b.dir, ref
-	if folder {
-		dir, pattern = b.path(ref), "."
-	}
-	pkg, err := b.find(ctx, dir, pattern)
+func (b builder) local(ctx context.Context, ref programRef) (string, v1.Image, error) {
+	pkg, err := b.findLocal(ctx, ref)
 	if err != nil {
 		return "", nil, err
 	}
@@ -129,6 +143,14 @@ func (b builder) wrap(base *layer, binary string) (v1.Image, error) {
 
 // goPackage is what `go list -json` says of a package.
 type goPackage struct{ Dir, ImportPath, Name string }
+
+// findLocal resolves a program that is on this machine.
+func (b builder) findLocal(ctx context.Context, ref programRef) (goPackage, error) {
+	if ref.folder {
+		return b.find(ctx, b.path(ref.path), ".")
+	}
+	return b.find(ctx, b.dir, ref.path)
+}
 
 // find resolves a package in the module that holds dir.
 func (b builder) find(ctx context.Context, dir, pattern string) (goPackage, error) {
