@@ -43,7 +43,7 @@ func decodeProcedure(t *testing.T, text string) (Scenario, error) {
 	}
 	lay(t, filepath.Join(dir, "program", "go.mod"), "module example.com/program\n", 0o644)
 	lay(t, filepath.Join(dir, "program", "main.go"), "package main\n", 0o644)
-	lay(t, filepath.Join(dir, "values.yaml"), "host: ${CUTOVER_HOST}\n", 0o644)
+	lay(t, filepath.Join(dir, "values.yaml"), "host: ${CUTOVER_NAME}\n", 0o644)
 	return Decode(filepath.Join(dir, "good.yaml"), []byte(text))
 }
 
@@ -103,7 +103,7 @@ func TestMistakesOfToolsAreExplained(t *testing.T) {
 		{"", "helm: {chart: '.'}", "so it is no chart"},
 		{"", "helm: {chart: chart, candidate: {chart: v2}}", "procedure.helm.candidate.chart: there is no file or folder "},
 		{"", "helm: {chart: chart, values: [chart]}", "procedure.helm.values[0]: "},
-		{"", "helm: {chart: chart, values: [values.yaml]}", "values.yaml: ${CUTOVER_HOST} is nothing that cutover says; it says CUTOVER_NAMESPACE, "},
+		{"", "helm: {chart: chart, values: [values.yaml]}", "values.yaml: ${CUTOVER_NAME} is nothing that cutover says; it says CUTOVER_BASELINE_IMAGE, "},
 		{"", "helm: {chart: chart, candidate: {values: {a: ['${CUTOVER_IMAGE}']}}}", "procedure.helm.candidate.values: ${CUTOVER_IMAGE} is nothing that cutover says"},
 		{"", "helm: {chart: chart, candidate: {values: 5}}", "procedure.helm.candidate.values: \"5\" instead of keys"},
 		{"", "helm: {chart: chart, release: A_B}", "procedure.helm.release: \"A_B\" is no name of a release"},
