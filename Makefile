@@ -4,7 +4,8 @@
 SHELL      := /bin/bash
 GO         ?= go
 CLUSTER    ?= embedded
-LABELS     ?=
+# The corpus takes as long as all the others: `make corpus` runs it.
+LABELS     ?= !corpus
 ARTIFACTS  ?= $(CURDIR)/artifacts
 N          ?= 100
 SEED       ?=
@@ -14,7 +15,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e gate-matrix gate-test kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images ready ready-embedded ready-kind
+.PHONY: help build e2e corpus gate-matrix gate-test kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images ready ready-embedded ready-kind
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -103,6 +104,10 @@ bin/kind-node/%: kind-config/node/%.packages hack/debian-root
 	@rm -rf $@
 	@hack/debian-root $$(cat $<) $@
 	@touch $@ # the folder has its time from a package
+
+corpus: ready images ## release in ways with known flaws, and say which were found; half an hour
+	@mkdir -p $(ARTIFACTS)
+	bin/cutover corpus --cluster $(CLUSTER) --out $(ARTIFACTS)/corpus
 
 gate-matrix: ## break the source of every gate in every way; UPDATE=1 writes the table of docs/gates.md
 	$(GO) test -count=1 -run TestFailOpen ./experiment $(if $(UPDATE),-update)

@@ -47,9 +47,11 @@ func perform(ctx SpecContext, scenario scenarios.Scenario) verdict.Run {
 	Expect(err).NotTo(HaveOccurred())
 	dir := filepath.Join(artifacts, scenario.Metadata.Name)
 	Expect(os.RemoveAll(dir)).To(Succeed())
+	path, err := filepath.Rel("..", scenario.Path)
+	Expect(err).NotTo(HaveOccurred())
 	run, err := experiment.Run(ctx, scenario, experiment.Options{
 		Cluster: shared, Platform: platform, Out: dir, CacheDir: filepath.Join(cache, "cutover", "images"),
-		Seed: seed, Replay: fmt.Sprintf("cutover run scenarios/%s --seed %d", filepath.Base(scenario.Path), seed),
+		Seed: seed, Replay: fmt.Sprintf("cutover run %s --seed %d", path, seed),
 		Watch:    reports.Lines(GinkgoWriter),
 		Progress: func(line string) { GinkgoWriter.Println(line) },
 	})
