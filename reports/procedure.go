@@ -123,9 +123,12 @@ func leavingTable(rec record) table {
 }
 
 func writesTable(rec record, writes []history.Stamped[history.APIRequest]) table {
-	bad := badDuring(rec, writes)
-	t := table{ID: "procedure-writes", Caption: "What it wrote, with the bad requests from then on until the next write that took effect",
+	bad, before := badDuring(rec, writes)
+	t := table{ID: "procedure-writes", Caption: "What it wrote, with the requests of users that went bad from then on until the next write that took effect",
 		Head: head("Step", "#Bad requests", "Write", "#Sent", "#Took", "Effect")}
+	if before > 0 {
+		t.Rows = [][]cell{{text(none), number(count(before)), text("none yet"), number(none), number(none), text(none)}}
+	}
 	for i, w := range writes[:min(len(writes), maxWrites)] {
 		step, effect, during := none, cell{Text: orNone(w.Data.Because), Mark: "skipped"}, none
 		if w.Data.Step > 0 {
@@ -139,25 +142,39 @@ func writesTable(rec record, writes []history.Stamped[history.APIRequest]) table
 	return t.fold()
 }
 
-// badDuring counts, for each write that took effect, the bad requests that were to arrive
-// from then on until the next. They are those that the verdict counts.
-func badDuring(rec record, writes []history.Stamped[history.APIRequest]) []int {
-	bad, void, end := make([]int, len(writes)), verdict.Void(rec.h), instant(rec.r.Instants.EndMs)
+// badDuring counts, for each write that took effect, the requests that went bad from then
+// on until the next, and those of the release that did so before the first. They are
+// those that the verdict counts.
+func badDuring(rec record, writes []history.Stamped[history.APIRequest]) (bad []int, before int) {
+	void, from, to := verdict.Void(rec.h), instant(rec.r.Instants.ReleaseMs), instant(rec.r.Instants.EndMs)
+	bad = make([]int, len(writes))
 	for _, q := range rec.h.Requests {
-		if !q.Bad(rec.slo().D()) || void(q.Intended) || end.Happened() && q.Intended >= end {
+		if !q.Bad(rec.slo().D()) || void(q.Intended) || q.Intended < from || to.Happened() && q.Intended >= to {
 			continue
 		}
 		under := -1
 		for i, w := range writes {
-			if w.Data.Step > 0 && w.Data.Began <= q.Intended && (under < 0 || w.Data.Step > writes[under].Data.Step) {
+			if w.Data.Step > 0 && w.Data.Began <= wentBad(rec, q) && (under < 0 || w.Data.Step > writes[under].Data.Step) {
 				under = i
 			}
 		}
-		if under >= 0 {
+		if under < 0 {
+			before++
+		} else {
 			bad[under]++
 		}
 	}
-	return bad
+	return bad, before
+}
+
+// wentBad is from when on a bad request was to be one: its answer, or the end of what the
+// SLO allows it, whichever comes first. What is done later is not to blame.
+func wentBad(rec record, q history.Request) history.Micros {
+	late := q.Intended.After(rec.slo().D())
+	if q.Done.Happened() {
+		return min(q.Done, late)
+	}
+	return late
 }
 
 // troubledTable counts requests that came to grief alike.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/verdict"
@@ -82,19 +83,34 @@ func TestWhatAProcedureSaidAndLeft(t *testing.T) {
 	}
 }
 
-// What the verdict does not count, the section does not either.
+// A bad request belongs to the write that was the latest when it went bad. What the
+// verdict does not count, the section does not either.
 func TestBadRequestsOfAWrite(t *testing.T) {
-	bad := func(t float64) history.Request { return history.Request{Intended: at(t), Done: at(t), Status: 502} }
+	failed := func(t float64) history.Request { return history.Request{Intended: at(t), Done: at(t), Status: 502} }
+	slow := func(t float64) history.Request {
+		return history.Request{Intended: at(t), Done: at(t + 4), Status: 200, Expected: true}
+	}
 	rec := record{
 		h: history.History{
-			Requests: []history.Request{bad(1), bad(2), bad(3), bad(4), bad(6)},
-			Events:   []history.Event{history.NewEvent(at(3.1), history.Stall{From: at(2.9), To: at(3.1)})},
+			Plan: history.Plan{SLO: history.SLO{Latency: dur(500 * time.Millisecond)}},
+			Requests: []history.Request{
+				failed(0.5),            // before the release
+				failed(1.4), slow(1.2), // before the first write
+				slow(1.3), failed(2), // under way, or sent, when the first was the latest
+				{Intended: at(2), Done: history.Never}, // never answered, and bad before the second
+				failed(3),                              // while the load itself stalled
+				failed(4),                              // after the second
+				failed(6),                              // after the end
+			},
+			Events: []history.Event{history.NewEvent(at(3.1), history.Stall{From: at(2.9), To: at(3.1)})},
 		},
-		r: verdict.Run{Instants: verdict.Instants{EndMs: ms(5)}},
+		r: verdict.Run{Instants: verdict.Instants{ReleaseMs: ms(1), EndMs: ms(5)}},
 	}
-	// The one before it; its own two; one while the load itself stalled; one after the end.
-	writes := []history.Stamped[history.APIRequest]{{At: at(1.6), Data: history.APIRequest{Step: 1, Began: at(1.5)}}}
-	if got := badDuring(rec, writes); !slices.Equal(got, []int{2}) {
-		t.Errorf("%d bad requests, want 2", got)
+	written := func(step int, t float64) history.Stamped[history.APIRequest] {
+		return history.Stamped[history.APIRequest]{At: at(t + 0.1), Data: history.APIRequest{Step: step, Began: at(t)}}
+	}
+	bad, before := badDuring(rec, []history.Stamped[history.APIRequest]{written(1, 1.75), written(0, 2.5), written(2, 3.5)})
+	if !slices.Equal(bad, []int{3, 0, 1}) || before != 2 {
+		t.Errorf("bad requests: %d, and %d before; want [3 0 1] and 2", bad, before)
 	}
 }
