@@ -81,7 +81,7 @@ func (r *run) procedureNeeds() string {
 	}
 	if sources := r.procedure.Sources(); len(sources) > 0 {
 		if _, err := exec.LookPath("go"); err != nil {
-			return fmt.Sprintf("%s is built from its source by the go command, which is not on this machine: install Go and put it in PATH", sources[0])
+			return fmt.Sprintf("the procedure's program %s is built by the go command, which is not on this machine: install Go and put it in PATH", sources[0])
 		}
 	}
 	if err := r.procedure.Lacking(r.ownPrograms()); err != nil {

@@ -86,10 +86,10 @@ var program = regexp.MustCompile(`^[-\w.~]+(/[-\w.~]+)*(@v\d+\.\d+\.\d+[-+.\w]*)
 // image checks as much of an image as can be without building or pulling it.
 func (v *validator) image(key, image string) {
 	scheme, rest, _ := strings.Cut(image, ":")
-	switch {
-	case scheme == "ko":
+	switch scheme {
+	case "ko":
 		v.goProgram(key, "ko://", strings.TrimPrefix(rest, "//"))
-	case scheme == "oci-archive" || scheme == "docker-archive":
+	case "oci-archive", "docker-archive":
 		v.want(rest != "", key, "%q names no file: write %s:FILE", image, scheme)
 		v.s.Archives = append(v.s.Archives, Archive{key, v.line(key), v.resolve(rest)})
 	default:
