@@ -17,3 +17,26 @@ func BinomialTail(k, n int, p float64) float64 {
 	}
 	return mathext.RegIncBeta(float64(k), float64(n-k+1), p)
 }
+
+// Interval is what a rate lies between.
+type Interval struct{ Low, High float64 }
+
+// AnyRate is all that can be said of a rate without trials.
+var AnyRate = Interval{0, 1}
+
+// RateOf is the exact interval of a rate after k hits in n trials (Clopper and Pearson,
+// Biometrika 1934). Each end is wrong with a chance of one in ten thousand, little
+// beside the alpha of a test that rests on it.
+func RateOf(k, n int) Interval {
+	return Interval{Low: 1 - upperRate(n-k, n, unlikely), High: upperRate(k, n, unlikely)}
+}
+
+const unlikely = 1e-4
+
+// upperRate is the rate at which k hits or fewer have the chance alpha.
+func upperRate(k, n int, alpha float64) float64 {
+	if k >= n {
+		return 1
+	}
+	return mathext.InvRegIncBeta(float64(k+1), float64(n-k), 1-alpha)
+}
