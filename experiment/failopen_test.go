@@ -240,7 +240,9 @@ func writeTable(t *testing.T, document, mark string, lines []string) {
 }
 
 var gateRows = []gateRow{
-	{name: "limits", scene: limitsScene},
+	{name: "limits", scene: ownLoadScene(gates.Spec{Errors: &gates.ErrorLimit{Max: .01}, Latency: map[string]history.Duration{"p99": history.Duration(500 * time.Millisecond)}})},
+	{name: "sequential", scene: ownLoadScene(gates.Spec{Sequential: new(gates.Sequential{}.WithDefaults())})},
+	{name: "compare", scene: ownLoadScene(gates.Spec{Compare: new(gates.Compare{}.WithDefaults())})},
 	{name: "prometheus", scene: prometheusScene},
 	{name: "webhook", scene: func(t *testing.T, mode string, good bool) (scene, string) { return webhookScene(t, mode, good, false) }},
 	{name: "webhook, statusOnly", scene: func(t *testing.T, mode string, good bool) (scene, string) { return webhookScene(t, mode, good, true) }},
@@ -249,32 +251,33 @@ var gateRows = []gateRow{
 	{name: "approval", scene: approvalScene},
 }
 
-// limitsScene: the source is the run's own load, which sees what users see.
-func limitsScene(_ *testing.T, mode string, good bool) (scene, string) {
-	s := scene{spec: gates.Spec{Errors: &gates.ErrorLimit{Max: .01}, Latency: map[string]history.Duration{"p99": history.Duration(500 * time.Millisecond)}}}
-	requests := func(n, errors, unanswered int, latency time.Duration) history.Tally {
-		return history.Tally{N: n, Errors: errors, Bad: errors, Unanswered: unanswered, Latencies: slices.Repeat([]time.Duration{latency}, n)}
+// ownLoadScene: the source is the run's own load, which sees what users see.
+func ownLoadScene(spec gates.Spec) func(t *testing.T, mode string, good bool) (scene, string) {
+	return func(_ *testing.T, mode string, good bool) (scene, string) {
+		requests := func(n, errors, unanswered int, latency time.Duration) history.Tally {
+			return history.Tally{N: n, Errors: errors, Bad: errors, Unanswered: unanswered, Latencies: slices.Repeat([]time.Duration{latency}, n)}
+		}
+		errs := 0
+		if !good {
+			errs = 20
+		}
+		s := scene{spec: spec, tally: map[history.Version]history.Tally{history.Baseline: requests(100, 0, 0, 20*time.Millisecond)}}
+		switch mode {
+		case blackHoled: // nobody answers: that is no good candidate
+			s.tally[history.Unattributed] = requests(100, 100, 100, time.Second)
+		case sound, slowly: // what comes late is overdue, and so an error, or comes with the next reading
+			s.tally[history.Candidate] = requests(100, errs, 0, 20*time.Millisecond)
+		case empty: // the candidate gets no traffic, or its answers cannot be told from the baseline's
+			s.tally[history.Unattributed] = requests(100, 0, 0, time.Millisecond)
+		case broken5xx:
+			s.tally[history.Candidate] = requests(100, 100, 0, time.Millisecond)
+		case refused:
+			s.tally[history.Unattributed] = requests(100, 100, 0, time.Millisecond)
+		default:
+			return scene{}, "the load is cutover's own"
+		}
+		return s, ""
 	}
-	const own = "the load is cutover's own"
-	errs := 0
-	if !good {
-		errs = 20
-	}
-	switch mode {
-	case blackHoled: // nobody answers: that is no good candidate
-		s.tally = map[history.Version]history.Tally{history.Unattributed: requests(100, 100, 100, time.Second)}
-	case sound, slowly: // what comes late is overdue, and so an error, or comes with the next reading
-		s.tally = map[history.Version]history.Tally{history.Candidate: requests(100, errs, 0, 20*time.Millisecond)}
-	case empty: // the candidate gets no traffic, or its answers cannot be told from the baseline's
-		s.tally = map[history.Version]history.Tally{history.Baseline: requests(100, 0, 0, time.Millisecond), history.Unattributed: requests(100, 0, 0, time.Millisecond)}
-	case broken5xx:
-		s.tally = map[history.Version]history.Tally{history.Candidate: requests(100, 100, 0, time.Millisecond)}
-	case refused:
-		s.tally = map[history.Version]history.Tally{history.Unattributed: requests(100, 100, 0, time.Millisecond)}
-	default:
-		return scene{}, own
-	}
-	return s, ""
 }
 
 // prometheusScene: what the server says where it can is that all is well.

@@ -39,17 +39,28 @@ func list[S section](all []S) []section {
 	return sections
 }
 
-// section is one entry under the key of a kind.
+// section is one entry under the key of a kind: either asked or counting.
 type section interface {
 	// asking says what all kinds have in common.
 	asking() asking
 	// validate says what is wrong; fail takes a key below the entry's own.
 	validate(fail func(key, format string, args ...any))
+}
+
+// asked is a section whose gate asks somebody else.
+type asked interface {
+	section
 	// source makes what is asked.
 	source(name string, place Place) source
 }
 
-// asking is how a source is asked.
+// counting is a section whose gate reads the run's own requests, at once.
+type counting interface {
+	section
+	gate(name string) Gate
+}
+
+// asking is how a source is asked. Of a section that counts, only limits are set.
 type asking struct {
 	name    string // "" for that of its kind
 	limits  string
@@ -121,9 +132,19 @@ func New(spec Spec, place Place) ([]Gate, error) {
 		all = append(all, newThreshold(spec))
 	}
 	for _, e := range spec.entries() {
-		all = append(all, &aside{asking: e.asking(), title: e.title, source: e.source(e.title, place), grace: place.Grace, values: place.Values})
+		all = append(all, e.gate(place))
 	}
 	return all, nil
+}
+
+func (e entry) gate(place Place) Gate {
+	switch s := e.section.(type) {
+	case counting:
+		return s.gate(e.title)
+	case asked:
+		return &aside{asking: s.asking(), title: e.title, source: s.source(e.title, place), grace: place.Grace, values: place.Values}
+	}
+	panic(fmt.Sprintf("gates: %s is neither asked nor does it count", e.key))
 }
 
 // entry is a section with its place in a spec.
@@ -182,7 +203,7 @@ func (s Spec) validateEntries() error {
 			wrong = append(wrong, fmt.Errorf("%s %s", strings.TrimSuffix(e.key+"."+key, "."), fmt.Sprintf(format, args...)))
 		}
 		a := e.asking()
-		if a.timeout <= 0 {
+		if _, waits := e.section.(asked); waits && a.timeout <= 0 {
 			fail("timeout", "is %s: write how long an answer may take, such as 5s", a.timeout)
 		}
 		if first, taken := names[e.title]; taken {

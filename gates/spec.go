@@ -17,13 +17,16 @@ type Spec struct {
 	Errors  *ErrorLimit                 `yaml:"errors,omitempty" json:"errors,omitempty"`
 	Latency map[string]history.Duration `yaml:"latency,omitempty" json:"latency,omitempty"` // by quantile: p50, p90, p95, p99, p99.9
 
+	Sequential *Sequential `yaml:"sequential,omitempty" json:"sequential,omitempty"`
+	Compare    *Compare    `yaml:"compare,omitempty" json:"compare,omitempty"`
+
 	Prometheus []Prometheus `yaml:"prometheus,omitempty" json:"prometheus,omitempty"`
 	Webhook    []Webhook    `yaml:"webhook,omitempty" json:"webhook,omitempty"`
 	Command    []Command    `yaml:"command,omitempty" json:"command,omitempty"`
 	Approval   *Approval    `yaml:"approval,omitempty" json:"approval,omitempty"`
 
 	Every  history.Duration `yaml:"every,omitempty" json:"every,omitempty"`   // default 1s
-	Min    int              `yaml:"min,omitempty" json:"min,omitempty"`       // fewest candidate requests of a reading; default 50
+	Min    int              `yaml:"min,omitempty" json:"min,omitempty"`       // fewest candidate requests of a reading of the limits or of compare; default 50
 	Fails  int              `yaml:"fails,omitempty" json:"fails,omitempty"`   // failing readings in a row that roll back; default 2
 	NoData string           `yaml:"noData,omitempty" json:"noData,omitempty"` // rollback (default), hold or proceed
 }

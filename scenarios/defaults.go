@@ -24,6 +24,8 @@ var defaults = map[reflect.Type]any{
 	reflect.TypeFor[release.Helm]():        release.Helm{}.WithDefaults(),
 	reflect.TypeFor[release.Manifests]():   release.Manifests{}.WithDefaults(),
 	reflect.TypeFor[gates.Spec]():          gates.Spec{}.WithDefaults(),
+	reflect.TypeFor[gates.Sequential]():    gates.Sequential{}.WithDefaults(),
+	reflect.TypeFor[gates.Compare]():       gates.Compare{}.WithDefaults(),
 	reflect.TypeFor[gates.Prometheus]():    gates.Prometheus{}.WithDefaults(),
 	reflect.TypeFor[gates.Webhook]():       gates.Webhook{}.WithDefaults(),
 	reflect.TypeFor[gates.Command]():       gates.Command{}.WithDefaults(),

@@ -149,6 +149,9 @@ func (v *validator) gate() {
 	v.want(g.Fails > 0, "gate.fails", "%d: write how many failing readings in a row roll back, 1 or more", g.Fails)
 	v.refused("", "gate", g.Validate())
 	v.attainable()
+	if s, deadline := g.Sequential, v.s.Release.Deadline; s != nil {
+		v.want(s.Soak < deadline, "gate.sequential.soak", "is %s: the release is over after %s, its deadline: shorten one or raise the other", s.Soak, deadline)
+	}
 	for _, outside := range g.Outside() {
 		v.outside(outside)
 	}
@@ -198,7 +201,7 @@ const patience = 10
 // lowest step: otherwise the gate has no data by construction.
 func (v *validator) attainable() {
 	g, r := v.s.Gate, v.s.Release
-	if len(r.Steps) == 0 || !g.Counts() || !v.sound("gate", "load.rate", "release") {
+	if len(r.Steps) == 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "release") {
 		return
 	}
 	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100

@@ -105,8 +105,6 @@ var planned = map[string]string{
 	"app.candidate.values": variants,
 	"app.candidate.patch":  variants,
 	"release.procedure":    "procedure, beside release",
-	"gate.sequential":      thresholds,
-	"gate.compare":         thresholds,
 	"gate.kind":            thresholds,
 	"load.capture":         generated,
 	"load.replay":          generated,
@@ -120,7 +118,7 @@ var planned = map[string]string{
 
 const (
 	variants   = "image, env, command, args and replicas differ between the versions"
-	thresholds = "errors and latency limits, prometheus, webhook, command and approval"
+	thresholds = "errors and latency limits, sequential, compare, prometheus, webhook, command and approval"
 	generated  = "load.requests"
 	literal    = "the text itself"
 )

@@ -23,6 +23,7 @@ import (
 // neither the weights of a canary need be known, nor need connections be spread evenly.
 type Rates struct {
 	ratio, tolerated float64
+	seen             Counted
 
 	worse     Labels // than the baseline
 	noWorse   Labels // than ratio times the baseline
@@ -45,6 +46,7 @@ func (r *Rates) Compare(block Counted, baseline Interval) error {
 	if err := block.check(); err != nil {
 		return err
 	}
+	r.seen.N, r.seen.Hits = r.seen.N.plus(block.N), r.seen.Hits.plus(block.Hits)
 	hits, n := block.Hits.Candidate, block.N.Candidate
 	err := r.tolerable.Observe(hits, n, r.tolerated)
 	if block.N.Baseline == 0 {
@@ -56,6 +58,9 @@ func (r *Rates) Compare(block Counted, baseline Interval) error {
 	all := hits + block.Hits.Baseline
 	return errors.Join(err, r.worse.Observe(hits, all, share), r.noWorse.Observe(hits, all, tilted(share, r.ratio)))
 }
+
+// Seen is the sum of all blocks.
+func (r *Rates) Seen() Counted { return r.seen }
 
 // LogWorse is ln E against "the candidate's rate is no higher than the baseline's".
 func (r *Rates) LogWorse() float64 { return r.worse.LogE() }

@@ -59,7 +59,9 @@ func NewSlower(baseline []time.Duration, allowed Allowance, ratio, tolerated flo
 			return nil, err
 		}
 		s.at, s.limit, s.rates = append(s.at, at), append(s.limit, allowed.After(at)), append(s.rates, rates)
-		s.often = append(s.often, RateOf(over, len(baseline)))
+		often := RateOf(over, len(baseline))
+		often.High = 1 // see Observe
+		s.often = append(s.often, often)
 	}
 	return s, nil
 }
@@ -72,8 +74,10 @@ func (s *Slower) Restart() {
 	}
 }
 
-// Observe takes a block, see [Rates.Compare]: without requests of the baseline, the
-// candidate is compared with what the baseline did when its quantiles were frozen.
+// Observe takes a block, see [Rates.Compare]. Without requests of the baseline it can be
+// shown that the candidate is acceptable beside what the baseline did when its quantiles
+// were frozen, but not that it is slower: whatever makes all requests slow for a while
+// makes many of them slow at once, and with nothing beside them that looks like evidence.
 func (s *Slower) Observe(candidate, baseline []time.Duration) error {
 	n := Arms{float64(len(candidate)), float64(len(baseline))}
 	for i, r := range s.rates {
@@ -111,6 +115,9 @@ func (s *Slower) LogAcceptable() (log float64, quantile int) {
 func (s *Slower) Limit(quantile int) (baseline, allowed time.Duration) {
 	return s.at[quantile], s.limit[quantile]
 }
+
+// Seen counts all requests, and those beyond their limit at a quantile, by its index.
+func (s *Slower) Seen(quantile int) Counted { return s.rates[quantile].Seen() }
 
 // longer counts the latencies beyond a limit.
 func longer(latencies []time.Duration, limit time.Duration) float64 {
