@@ -116,6 +116,7 @@ type sequential struct {
 	began, counted history.Micros
 	errors         *stats.Rates
 	sample         sample
+	told           string // what was counted at this step
 	worse          string // why it is worse; "" unless that was shown at this step
 	acceptable     bool   // that was shown at this step
 }
@@ -156,7 +157,7 @@ func (s *sequential) Read(_ context.Context, live history.Live, span Span) histo
 	case s.worse != "":
 		r.Status, r.Because = Fail, s.worse
 	case s.acceptable:
-		r.Status, r.Because = Pass, s.summary()
+		r.Status, r.Because = Pass, s.told
 	case span.To.Sub(s.began) < s.Soak.D():
 		r.Status, r.Because = Waiting, s.lack()
 	default:
@@ -226,37 +227,35 @@ func (s *sequential) count(w history.Window) error {
 // judge notes what the evidence shows by now. It stays shown.
 func (s *sequential) judge() {
 	var worse []float64
+	var told []string
 	acceptable := math.Inf(1)
 	if slices.Contains(s.Metrics, metricErrors) {
-		worse = append(worse, s.errors.LogWorse())
+		worse, told = append(worse, s.errors.LogWorse()), append(told, s.failed())
 		acceptable = min(acceptable, s.errors.LogAcceptable())
 	}
 	if s.latency != nil {
-		slow, _ := s.latency.LogWorse()
+		slow, at := s.latency.LogWorse()
+		worse, told = append(worse, slow), append(told, s.slow(at))
 		fine, _ := s.latency.LogAcceptable()
-		worse, acceptable = append(worse, slow), min(acceptable, fine)
+		acceptable = min(acceptable, fine)
 	}
 	needed := math.Log(float64(s.steps*(s.steps+1)) / float64(s.Harm))
 	if e := stats.LogMean(worse...); e >= needed && s.worse == "" {
-		s.worse = fmt.Sprintf("worse than the baseline: %s (e-value %s, needed %s)", s.summary(), evidence(e), evidence(needed))
+		most := slices.Index(worse, slices.Max(worse))
+		s.worse = fmt.Sprintf("worse than the baseline: %s (e-value %s, needed %s)", told[most], evidence(e), evidence(needed))
 	}
+	s.told = strings.Join(told, ", ")
 	s.acceptable = s.acceptable || acceptable >= math.Log(1/float64(s.Promote))
 }
 
-// summary is what was counted at this step: the errors, and the quantile that speaks
-// most against the candidate.
-func (s *sequential) summary() string {
-	var parts []string
-	if slices.Contains(s.Metrics, metricErrors) {
-		parts = append(parts, "errors "+counts(s.errors.Seen(), s.usual))
-	}
-	if s.latency != nil {
-		_, at := s.latency.LogWorse()
-		usual, allowed := s.latency.Limit(at)
-		parts = append(parts, fmt.Sprintf("longer than %s (%s is the baseline's p%g) %s", short(allowed, allowed), short(usual, usual),
-			100*stats.SlowQuantiles[at], counts(s.latency.Seen(at), stats.AnyRate)))
-	}
-	return strings.Join(parts, ", ")
+// failed counts the errors of this step.
+func (s *sequential) failed() string { return "errors " + counts(s.errors.Seen(), s.usual) }
+
+// slow counts the requests of this step beyond a quantile.
+func (s *sequential) slow(quantile int) string {
+	usual, allowed := s.latency.Limit(quantile)
+	return fmt.Sprintf("longer than %s (the baseline's p%g is %s) %s", short(allowed, allowed), 100*stats.SlowQuantiles[quantile], short(usual, usual),
+		counts(s.latency.Seen(quantile), stats.AnyRate))
 }
 
 // lack is what has not been shown yet.
@@ -264,12 +263,11 @@ func (s *sequential) lack() string {
 	var parts []string
 	needed := evidence(math.Log(1 / float64(s.Promote)))
 	if slices.Contains(s.Metrics, metricErrors) {
-		parts = append(parts, fmt.Sprintf("errors %s (e-value %s of %s)", counts(s.errors.Seen(), s.usual), evidence(s.errors.LogAcceptable()), needed))
+		parts = append(parts, fmt.Sprintf("%s (e-value %s of %s)", s.failed(), evidence(s.errors.LogAcceptable()), needed))
 	}
 	if s.latency != nil {
 		e, at := s.latency.LogAcceptable()
-		_, allowed := s.latency.Limit(at)
-		parts = append(parts, fmt.Sprintf("longer than %s %s (e-value %s of %s)", short(allowed, allowed), counts(s.latency.Seen(at), stats.AnyRate), evidence(e), needed))
+		parts = append(parts, fmt.Sprintf("%s (e-value %s of %s)", s.slow(at), evidence(e), needed))
 	}
 	return strings.Join(parts, ", ")
 }

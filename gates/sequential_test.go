@@ -92,7 +92,7 @@ func TestSequential(t *testing.T) {
 		{"errors", Sequential{}, traffic{100, .03, ten}, good, good, history.Tally{}, 30, Fail, "worse than the baseline: errors "},
 		{"errors of a tenth of the traffic", Sequential{}, traffic{20, .05, ten}, traffic{180, 0, ten}, good, history.Tally{}, 30, Fail, "needed 200)"},
 		// SAD: it is slower, by far less than an SLO would notice.
-		{"slow", Sequential{}, traffic{100, 0, 40 * time.Millisecond}, good, good, history.Tally{}, 30, Fail, "is the baseline's p"},
+		{"slow", Sequential{}, traffic{100, 0, 40 * time.Millisecond}, good, good, history.Tally{}, 30, Fail, "worse than the baseline: longer than "},
 		// HAPPY: where it may be.
 		{"slow, and nobody asks", Sequential{Metrics: []string{"errors"}}, traffic{100, 0, 40 * time.Millisecond}, good, good, history.Tally{}, 30, Pass, "errors 0 of "},
 		{"slower by less than the slack", Sequential{}, traffic{100, 0, 20 * time.Millisecond}, good, good, history.Tally{}, 30, Pass, ""},
