@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e corpus gate-matrix gate-test kill-test conformance test check clean deps components bench-cluster bench-delay images node-image chaos-mesh-images ready ready-embedded ready-kind
+.PHONY: help build e2e corpus gate-matrix gate-test kill-test conformance test check clean deps components bench-cluster bench-delay bench-canary images node-image chaos-mesh-images ready ready-embedded ready-kind
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -163,6 +163,10 @@ bench-cluster: components ## how fast a cluster is to have, and its memory, besi
 bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's where the kernel has it; 10 minutes, as root
 	$(GO) build -o bin/bench-delay ./bench/delay
 	bin/bench-delay -out $(ARTIFACTS)/bench-delay.json
+
+bench-canary: ## how soon and how reliably a worse candidate is told from the baseline, beside what others do
+	$(GO) build -o bin/bench-canary ./bench/canary
+	bin/bench-canary -out $(ARTIFACTS)/bench-canary.json
 
 check: deps ## vet, lint, import table, formatting
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
