@@ -24,7 +24,7 @@ type Sequential struct {
 	Tolerate history.Fraction `yaml:"tolerate,omitempty" json:"tolerate,omitempty"` // and those below this, whatever the baseline's; default 1%
 	Slower   history.Fraction `yaml:"slower,omitempty" json:"slower,omitempty"`     // by so much of the baseline's latency the candidate may take longer; default 25%
 	Slack    history.Duration `yaml:"slack,omitempty" json:"slack,omitempty"`       // and by this much beyond; default 20ms
-	Soak     history.Duration `yaml:"soak,omitempty" json:"soak,omitempty"`         // longest wait for evidence at a step, then there is no data; default 2m
+	Soak     history.Duration `yaml:"soak,omitempty" json:"soak,omitempty"`         // longest wait for evidence at a step that is in effect, then there is no data; default 2m
 }
 
 var _ = register("sequential", kind{single: true, sections: func(s Spec) []section {
@@ -114,11 +114,12 @@ type sequential struct {
 	step           string
 	steps          int // begun so far
 	began, counted history.Micros
+	live           history.Micros // when the step was first seen to be in effect
 	errors         *stats.Rates
 	sample         sample
 	told           string // what was counted at this step
 	worse          string // why it is worse; "" unless that was shown at this step
-	acceptable     bool   // that was shown at this step
+	acceptable     bool   // by what has been seen of this step up to now
 }
 
 var _ Collector = (*sequential)(nil)
@@ -139,6 +140,9 @@ func (s *sequential) Read(_ context.Context, live history.Live, span Span) histo
 		r.Because = err.Error()
 		return r
 	}
+	if !span.Performing && !s.live.Happened() {
+		s.live = span.To
+	}
 	if to := span.To.After(-settle); to > s.counted {
 		if err := s.count(live.Window(s.counted, to)); err != nil {
 			r.Because = err.Error()
@@ -158,7 +162,7 @@ func (s *sequential) Read(_ context.Context, live history.Live, span Span) histo
 		r.Status, r.Because = Fail, s.worse
 	case s.acceptable:
 		r.Status, r.Because = Pass, s.told
-	case span.To.Sub(s.began) < s.Soak.D():
+	case !s.live.Happened() || span.To.Sub(s.live) < s.Soak.D():
 		r.Status, r.Because = Waiting, s.lack()
 	default:
 		r.Because = fmt.Sprintf("undecided after %s: %s: give the candidate more traffic, or raise soak, tolerate or ratio", s.Soak, s.lack())
@@ -185,7 +189,7 @@ func (s *sequential) begin(live history.Live, span Span) error {
 		s.latency.Restart()
 	}
 	s.steps++
-	s.step, s.began, s.counted = span.Step, span.From, span.From
+	s.step, s.began, s.counted, s.live = span.Step, span.From, span.From, history.Never
 	s.sample, s.worse, s.acceptable = sample{}, "", false
 	return nil
 }
@@ -224,7 +228,8 @@ func (s *sequential) count(w history.Window) error {
 	return s.latency.Observe(candidate.latencies, baseline.Latencies)
 }
 
-// judge notes what the evidence shows by now. It stays shown.
+// judge notes what the evidence shows by now. That the candidate is worse stays shown; that
+// it is acceptable does not, for it may turn bad.
 func (s *sequential) judge() {
 	var worse []float64
 	var told []string
@@ -245,7 +250,7 @@ func (s *sequential) judge() {
 		s.worse = fmt.Sprintf("worse than the baseline: %s (e-value %s, needed %s)", told[most], evidence(e), evidence(needed))
 	}
 	s.told = strings.Join(told, ", ")
-	s.acceptable = s.acceptable || acceptable >= math.Log(1/float64(s.Promote))
+	s.acceptable = acceptable >= math.Log(1/float64(s.Promote))
 }
 
 // failed counts the errors of this step.
@@ -288,8 +293,12 @@ func counts(seen stats.Counted, usual stats.Interval) string {
 // evidence writes an e-value that is given by its logarithm.
 func evidence(log float64) string {
 	const most = 300 * math.Ln10
-	if log > most {
+	value := math.Exp(log)
+	switch {
+	case log > most:
 		return "beyond 1e300"
+	case value >= 100 && value < 1e6:
+		return fmt.Sprintf("%.0f", value)
 	}
-	return fmt.Sprintf("%.3g", math.Exp(log))
+	return fmt.Sprintf("%.3g", value)
 }

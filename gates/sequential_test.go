@@ -154,10 +154,21 @@ func TestSequentialEvidenceIsOfAStep(t *testing.T) {
 			t.Errorf("%s: %s, want %s", row.comment, got, row.want)
 		}
 	}
+	// One that turns slow where nothing can be compared is not acceptable any more.
+	f.baseline, f.released = traffic{}, 100*second
+	span := Span{Step: "weight-100", From: 100 * second, To: 120 * second}
+	if r := gate.Read(t.Context(), f, span); r.Status != Pass {
+		t.Errorf("alone: %s because %s", r.Status, r.Because)
+	}
+	f.candidate.latency, span.To = time.Second, 160*second
+	if r := gate.Read(t.Context(), f, span); r.Status != Waiting {
+		t.Errorf("slow since: %s because %s", r.Status, r.Because)
+	}
+	f.candidate.latency, f.baseline, f.released = time.Millisecond, traffic{100, 0, time.Millisecond}, 200*second
 	// Each step needs more evidence than the one before it.
 	f.candidate.errors = 1
-	if r, _ := f.release(gate, "promote", 5); !strings.Contains(r.Because, "needed 2e+03)") {
-		t.Errorf("at the fourth step: %s", r.Because)
+	if r, _ := f.release(gate, "promote", 5); !strings.Contains(r.Because, "needed 3000)") {
+		t.Errorf("at the fifth step: %s", r.Because)
 	}
 }
 
