@@ -114,9 +114,11 @@ type sequential struct {
 	step           string
 	steps          int // begun so far
 	began, counted history.Micros
+	read           history.Micros // when it was read last
 	live           history.Micros // when the step was first seen to be in effect
 	errors         *stats.Rates
 	sample         sample
+	alone          bool   // at this step there was no traffic of the baseline, at least for a while
 	told           string // what was counted at this step
 	worse          string // why it is worse; "" unless that was shown at this step
 	acceptable     bool   // by what has been seen of this step up to now
@@ -143,12 +145,12 @@ func (s *sequential) Read(_ context.Context, live history.Live, span Span) histo
 	if !span.Performing && !s.live.Happened() {
 		s.live = span.To
 	}
+	s.read = span.To
 	if to := span.To.After(-settle); to > s.counted {
 		if err := s.count(live.Window(s.counted, to)); err != nil {
 			r.Because = err.Error()
 			return r
 		}
-		s.counted = to
 	}
 	r.From, r.N, r.Bad = s.began, s.sample.n, s.sample.bad
 	if r.N == 0 {
@@ -177,7 +179,7 @@ func (s *sequential) begin(live history.Live, span Span) error {
 			return err
 		}
 	}
-	if s.steps > 0 && span.Step == s.step && span.From <= s.counted.After(settle) {
+	if s.steps > 0 && span.Step == s.step && span.From <= s.read {
 		return nil
 	}
 	errors, err := stats.NewRates(s.Ratio.Value, float64(s.Tolerate))
@@ -190,7 +192,7 @@ func (s *sequential) begin(live history.Live, span Span) error {
 	}
 	s.steps++
 	s.step, s.began, s.counted, s.live = span.Step, span.From, span.From, history.Never
-	s.sample, s.worse, s.acceptable = sample{}, "", false
+	s.sample, s.alone, s.worse, s.acceptable = sample{}, false, "", false
 	return nil
 }
 
@@ -209,12 +211,24 @@ func (s *sequential) freeze(before history.Window) (err error) {
 	return err
 }
 
+// A window without requests of the baseline waits for some, but not when it has so many of
+// the candidate's, or is so long, that none is to be expected.
+const (
+	manyAlone = 100
+	longAlone = 3 * time.Second
+)
+
 // count takes the requests of a window as a block.
 func (s *sequential) count(w history.Window) error {
 	candidate, baseline := sampleOf(w), w.Versions[history.Baseline]
+	if baseline.N == 0 && candidate.n < manyAlone && w.To.Sub(w.From) < longAlone {
+		return nil
+	}
+	s.counted = w.To
 	s.sample.n += candidate.n
 	s.sample.errors += candidate.errors
 	s.sample.bad += candidate.bad
+	s.alone = s.alone || baseline.N == 0
 	block := stats.Counted{
 		N:    stats.Arms{Candidate: float64(candidate.n), Baseline: float64(baseline.N)},
 		Hits: stats.Arms{Candidate: float64(candidate.errors), Baseline: float64(baseline.Errors)},
@@ -254,13 +268,19 @@ func (s *sequential) judge() {
 }
 
 // failed counts the errors of this step.
-func (s *sequential) failed() string { return "errors " + counts(s.errors.Seen(), s.usual) }
+func (s *sequential) failed() string {
+	text := "errors " + counts(s.errors.Seen())
+	if s.alone {
+		text += fmt.Sprintf(", at most %.3g%% before the release", 100*s.usual.High)
+	}
+	return text
+}
 
 // slow counts the requests of this step beyond a quantile.
 func (s *sequential) slow(quantile int) string {
 	usual, allowed := s.latency.Limit(quantile)
 	return fmt.Sprintf("longer than %s (the baseline's p%g is %s) %s", short(allowed, allowed), 100*stats.SlowQuantiles[quantile], short(usual, usual),
-		counts(s.latency.Seen(quantile), stats.AnyRate))
+		counts(s.latency.Seen(quantile)))
 }
 
 // lack is what has not been shown yet.
@@ -277,15 +297,11 @@ func (s *sequential) lack() string {
 	return strings.Join(parts, ", ")
 }
 
-// counts are hits of both versions; where the baseline has no traffic, what is known of
-// it from before.
-func counts(seen stats.Counted, usual stats.Interval) string {
+// counts are hits of both versions.
+func counts(seen stats.Counted) string {
 	text := fmt.Sprintf("%.0f of %.0f", seen.Hits.Candidate, seen.N.Candidate)
-	switch {
-	case seen.N.Baseline > 0:
+	if seen.N.Baseline > 0 {
 		text += fmt.Sprintf(" against %.0f of %.0f", seen.Hits.Baseline, seen.N.Baseline)
-	case usual.High < 1:
-		text += fmt.Sprintf(" against at most %.3g%% before the release", 100*usual.High)
 	}
 	return text
 }

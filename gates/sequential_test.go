@@ -99,8 +99,8 @@ func TestSequential(t *testing.T) {
 		// SAD: nobody answers, and nobody else could have been asked.
 		{"black hole", Sequential{}, traffic{}, good, good, unanswered(20, slow), 30, Fail, "worse than the baseline: errors 20 of 20"},
 		// HAPPY, SAD: the baseline has no traffic any more; it is known how often it failed.
-		{"alone, good", Sequential{}, good, traffic{}, good, history.Tally{}, 30, Pass, "against at most 0.459% before the release"},
-		{"alone, errors", Sequential{}, traffic{100, .05, ten}, traffic{}, good, history.Tally{}, 30, Fail, "against at most 0.459% before"},
+		{"alone, good", Sequential{}, good, traffic{}, good, history.Tally{}, 30, Pass, ", at most 0.459% before the release"},
+		{"alone, errors", Sequential{}, traffic{100, .05, ten}, traffic{}, good, history.Tally{}, 30, Fail, ", at most 0.459% before the release"},
 		// NO DATA: alone, slowness cannot be shown, but it is not acceptable either.
 		{"alone, slow", Sequential{Soak: history.Duration(20 * time.Second)}, traffic{100, 0, 70 * time.Millisecond}, traffic{}, good, history.Tally{}, 25, NoData, "undecided after 20s: "},
 		// NO DATA: too little traffic to tell.
@@ -169,6 +169,23 @@ func TestSequentialEvidenceIsOfAStep(t *testing.T) {
 	f.candidate.errors = 1
 	if r, _ := f.release(gate, "promote", 5); !strings.Contains(r.Because, "needed 3000)") {
 		t.Errorf("at the fifth step: %s", r.Because)
+	}
+}
+
+// A second in which the baseline happens to get no request is not one in which it has no
+// traffic: it is the same second for both.
+func TestSequentialWaitsForTheBaseline(t *testing.T) {
+	before := traffic{100, 0, time.Millisecond}
+	gate := Sequential{Metrics: []string{"errors"}}.WithDefaults().gate("sequential")
+	// Both fail half of the time, and the baseline has a request every other second.
+	rare := &flow{random: rand.New(rand.NewPCG(1, 2)), candidate: traffic{10, .5, time.Millisecond}, baseline: traffic{.5, .5, time.Millisecond}, before: before, released: 20 * second}
+	if r, _ := rare.release(gate, "weight-95", 60); r.Status == Fail || strings.Contains(r.Because, "before the release") {
+		t.Errorf("%s because %s", r.Status, r.Because)
+	}
+	// With none at all, it does not wait for ever.
+	none := &flow{random: rare.random, candidate: rare.candidate, before: before, released: 100 * second}
+	if r, _ := none.release(gate, "weight-100", 10); r.Status != Fail || !strings.Contains(r.Because, "before the release") {
+		t.Errorf("%s because %s", r.Status, r.Because)
 	}
 }
 
