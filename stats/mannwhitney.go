@@ -48,7 +48,7 @@ func MannWhitney[T cmp.Ordered](first, second []T) (RankTest, error) {
 	for _, v := range second {
 		all = append(all, value{v, false})
 	}
-	if slices.ContainsFunc(all, func(v value) bool { return v.of != v.of }) { //nolint:staticcheck // NaN alone differs from itself
+	if slices.ContainsFunc(all, func(v value) bool { return v.of != v.of }) { // NaN alone differs from itself
 		return RankTest{}, errNaN
 	}
 	slices.SortFunc(all, func(a, b value) int { return cmp.Compare(a.of, b.of) })
