@@ -113,9 +113,9 @@ func printCorpus(out io.Writer, rows []corpusRow, asJSON bool) error {
 		return encoder.Encode(rows)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SUBJECT\tFLAW\tFOUND\tCHECK\tSTEP\tBAD REQUESTS\tVERDICT")
+	fmt.Fprintln(table, "SUBJECT\tFLAW\tFOUND\tCHECK\tSTEP\tBAD REQUESTS\tVERDICT\tSCENARIO")
 	for _, row := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%t\t%s\t%s\t%d\t%s\n", row.Subject, orNone(row.Flaw), row.Found, orNone(row.Check), orNone(row.Step), row.BadRequests, row.Verdict)
+		fmt.Fprintf(table, "%s\t%s\t%t\t%s\t%s\t%d\t%s\t%s\n", row.Subject, orNone(row.Flaw), row.Found, orNone(row.Check), orNone(row.Step), row.BadRequests, row.Verdict, row.Scenario)
 	}
 	return table.Flush()
 }
