@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,9 @@ type Installation struct {
 	Pods *Pods
 
 	third atomic.Bool // the third version has arrived
+	// outdated is when a Deployment's controller had given up, by the Deployment's name,
+	// on a template that is none of its any more.
+	outdated sync.Map
 }
 
 // Deploy asks for a version and returns once its template hash is known; its pods are
@@ -45,6 +49,9 @@ func (i *Installation) Deploy(ctx context.Context, v history.Version) error {
 		if err := apply(ctx, i.Client, service); err != nil {
 			return err
 		}
+	}
+	if err := i.forgive(ctx, v); err != nil {
+		return err
 	}
 	if err := apply(ctx, i.Client, workload); err != nil {
 		return err

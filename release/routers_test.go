@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cutover-dev/cutover/history"
@@ -188,6 +189,31 @@ func TestProgressDeadline(t *testing.T) {
 	} {
 		if err := await(); err == nil || !strings.Contains(err.Error(), "no further pod became ready within its progress deadline, 8s") {
 			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// A controller that had given up on the template before goes on saying so for a while.
+func TestAProgressDeadlineOfTheTemplateBefore(t *testing.T) {
+	d := deployed(3, 1, 2)
+	condition := appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Reason: "ProgressDeadlineExceeded", LastUpdateTime: metav1.Unix(100, 0)}
+	d.Spec.ProgressDeadlineSeconds = new(int32(8))
+	d.Status.Conditions = []appsv1.DeploymentCondition{condition}
+	i := installation(builder(t).WithObjects(d).WithStatusSubresource(d).Build(), &sink{})
+	if err := i.forgive(t.Context(), history.Baseline); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		comment string
+		since   int64
+		givenUp bool
+	}{
+		{"as it was before", 100, false},
+		{"anew", 110, true},
+	} {
+		d.Status.Conditions[0].LastUpdateTime = metav1.Unix(row.since, 0)
+		if state := i.stateOfDeployment(d); (state.given != nil) != row.givenUp {
+			t.Errorf("%s: given up: %v", row.comment, state.given)
 		}
 	}
 }

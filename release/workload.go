@@ -117,12 +117,38 @@ func (i *Installation) stateOfDeployment(d *appsv1.Deployment) workloadState {
 		replicas: s.Replicas, updated: s.UpdatedReplicas, ready: s.ReadyReplicas, available: s.AvailableReplicas,
 		hash: func(ctx context.Context) (string, error) { return i.replicaSetHash(ctx, d) },
 	}
-	for _, c := range s.Conditions {
-		if state.observed && c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded" {
-			state.given = verdict{fmt.Errorf("no further pod became ready within its progress deadline, %ds", *d.Spec.ProgressDeadlineSeconds)}
-		}
+	since, gaveUp := gaveUp(d)
+	if before, is := i.outdated.Load(d.Name); state.observed && gaveUp && (!is || before != since) {
+		state.given = verdict{fmt.Errorf("no further pod became ready within its progress deadline, %ds", *d.Spec.ProgressDeadlineSeconds)}
 	}
 	return state
+}
+
+// gaveUp says since when the controller of a Deployment has given up.
+func gaveUp(d *appsv1.Deployment) (since int64, has bool) {
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded" {
+			return c.LastUpdateTime.UnixNano(), true
+		}
+	}
+	return 0, false
+}
+
+// forgive has the version's workload begin anew: a Deployment's controller goes on
+// saying that it has given up when it is given another template, until a pod of that is
+// ready.
+func (i *Installation) forgive(ctx context.Context, v history.Version) error {
+	deployment, ok := i.empty(v).(*appsv1.Deployment)
+	if !ok {
+		return nil
+	}
+	if err := i.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if since, gaveUp := gaveUp(deployment); gaveUp {
+		i.outdated.Store(deployment.Name, since)
+	}
+	return nil
 }
 
 func stateOfStatefulSet(set *appsv1.StatefulSet) workloadState {
