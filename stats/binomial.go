@@ -28,13 +28,15 @@ var AnyRate = Interval{0, 1}
 // Biometrika 1934). Each end is wrong with a chance of one in ten thousand, little
 // beside the alpha of a test that rests on it.
 func RateOf(k, n int) Interval {
-	return Interval{Low: 1 - upperRate(n-k, n, unlikely), High: upperRate(k, n, unlikely)}
+	return Interval{Low: 1 - UpperRate(n-k, n, unlikely), High: UpperRate(k, n, unlikely)}
 }
 
 const unlikely = 1e-4
 
-// upperRate is the rate at which k hits or fewer have the chance alpha.
-func upperRate(k, n int, alpha float64) float64 {
+// UpperRate is the rate at which k hits or fewer in n trials have the chance alpha: the
+// one-sided bound of Clopper and Pearson, wrong with a chance of at most alpha. Without
+// a hit it is 1 − α^(1/n): 59 trials show that a rate is at most 5 %, at 95 %.
+func UpperRate(k, n int, alpha float64) float64 {
 	if k >= n {
 		return 1
 	}

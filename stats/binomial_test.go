@@ -38,3 +38,21 @@ func TestBinomialTailIsTheSum(t *testing.T) {
 		term *= float64(k) / float64(n-k+1) * (1 - p) / p
 	}
 }
+
+func TestUpperRate(t *testing.T) {
+	for _, row := range []struct {
+		k, n        int
+		alpha, want float64
+	}{
+		{0, 59, 0.05, 0.0495076},  // 1 − 0.05^(1/59): 59 clean runs show 5 %
+		{0, 58, 0.05, 0.0503393},  // 58 do not
+		{0, 299, 0.05, 0.0099692}, // and 299 show 1 %
+		{1, 10, 0.05, 0.3941633},  // Clopper and Pearson
+		{0, 1, 0.05, 0.95},        // one clean run
+		{3, 3, 0.05, 1},           // all of them
+	} {
+		if got := UpperRate(row.k, row.n, row.alpha); math.Abs(got-row.want) > 1e-6 {
+			t.Errorf("%d of %d at %g: %.7f, want %.7f", row.k, row.n, row.alpha, got, row.want)
+		}
+	}
+}
