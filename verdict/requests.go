@@ -1,11 +1,16 @@
 package verdict
 
-import "github.com/cutover-dev/cutover/history"
+import (
+	"math"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/stats"
+)
 
 // count is the sums of the period; planned and sent come from the load's own books,
 // or from the requests if those were never closed.
 func (e *Evidence) count() Requests {
-	var c Requests
+	c := Requests{LatencyP99Ms: e.latency(0.99)}
 	for i, r := range e.series.arrivals {
 		if e.series.bad[i] {
 			c.Bad++
@@ -46,4 +51,21 @@ func (e *Evidence) availability() *float64 {
 	}
 	share := float64(e.requests.Good) / float64(all)
 	return &share
+}
+
+// latency is a quantile of all latencies of the period, by nearest rank; nil if it is
+// that of a request that was never over with, or without requests.
+func (e *Evidence) latency(q float64) *float64 {
+	latencies := make([]history.Micros, len(e.series.arrivals))
+	for i, r := range e.series.arrivals {
+		latencies[i] = math.MaxInt64
+		if r.Done.Happened() {
+			latencies[i] = r.Done - r.Intended
+		}
+	}
+	found, ok := stats.Quantile(latencies, q)
+	if !ok || found == math.MaxInt64 {
+		return nil
+	}
+	return found.Millis()
 }

@@ -119,6 +119,9 @@ type Requests struct {
 	Candidate    int64 `json:"candidate"` // answered by the candidate
 	CandidateBad int64 `json:"candidateBad"`
 	Unattributed int64 `json:"unattributed"` // answered by a version that nobody could tell
+	// LatencyP99Ms is by nearest rank, from the intended arrival; null if fewer than 99 %
+	// were ever over with, well or badly.
+	LatencyP99Ms *float64 `json:"latencyP99Ms"`
 	// LostWrites is not measured yet: null.
 	LostWrites        *int64 `json:"lostWrites"`
 	ReleaseErrorP99Us int64  `json:"releaseErrorP99Us"`
