@@ -12,12 +12,14 @@ import (
 type Reporter func(io.Writer) error
 
 // JSON writes run.json.
-func JSON(r verdict.Run) Reporter {
+func JSON(r verdict.Run) Reporter { return indented(r) }
+
+func indented(value any) Reporter {
 	return func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false) // limits such as "<= 15s" are read by people, too
 		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return e.Encode(value)
 	}
 }
 

@@ -90,7 +90,7 @@ func judged() []Judged {
 var fetched = regexp.MustCompile(`(?i)(src|srcset|data|poster|action)="|url\((?:[^#)]|#[^h])|@import|<link[^>]*href="[^d]|https?://`)
 
 func TestPagesAreSelfContainedAndBalanced(t *testing.T) {
-	pages := map[string][]byte{"index": drawn(t, Index(entries()))}
+	pages := map[string][]byte{"index": drawn(t, Index(entries())), "set": drawn(t, SetPage(set()))}
 	for name, story := range stories() {
 		pages[name] = drawn(t, HTML(story()))
 	}
@@ -235,7 +235,7 @@ func TestAnUnmetControlFails(t *testing.T) {
 
 func TestAWriteErrorIsReported(t *testing.T) {
 	h, r := promoted()
-	for name, report := range map[string]Reporter{"html": HTML(h, r), "junit": JUnit(h, r), "json": JSON(r), "markdown": Markdown(h, r), "index": Index(entries())} {
+	for name, report := range map[string]Reporter{"html": HTML(h, r), "junit": JUnit(h, r), "json": JSON(r), "markdown": Markdown(h, r), "index": Index(entries()), "set": SetPage(set()), "set.json": SetJSON(verdict.Set{}), "set closing": SetClosing(verdict.Set{})} {
 		if report(shut{}) == nil {
 			t.Errorf("%s: a failed write goes unnoticed", name)
 		}

@@ -78,6 +78,11 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"cluster", "up", "--cluster", "embedded", "--nodes", "10"}, []string{"10 nodes", "1 to 9"}},
 		// How many nodes a cluster that runs already has was decided when it was started.
 		{[]string{"run", "../../scenarios", "--nodes", "3", "--name", "shared"}, []string{"--nodes", "shared"}},
+		// A set of nothing, and one that is to leave out faults which are not there.
+		{[]string{"run", "../../scenarios", "--repeat", "0"}, []string{"--repeat 0", "at least once"}},
+		{[]string{"run", "../../scenarios", "--label", "smoke", "--repeat", "-3"}, []string{"--repeat -3"}},
+		{[]string{"run", "../../scenarios/canary-good-promotes.yaml", "--sham"}, []string{"--sham", "canary-good-promotes.yaml", "--label"}},
+		{[]string{"run", "../../scenarios", "--repeat", "many"}, []string{"many"}},
 		// A flag that nobody knows.
 		{[]string{"run", "--fast"}, []string{"--fast", "--help"}},
 		// A record that is none.

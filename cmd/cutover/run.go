@@ -34,6 +34,9 @@ type runFlags struct {
 	label    string
 	seed     int64
 	seeded   bool
+	repeat   int    // runs of each scenario; 0 is 1
+	sham     bool   // as many without its faults
+	replay   string // the command that repeats the run, where its own flags do not say it
 }
 
 func runCommand() *cobra.Command {
@@ -42,8 +45,10 @@ func runCommand() *cobra.Command {
 		Use:   "run [SCENARIO.yaml | FOLDER]...",
 		Short: "Run scenarios and judge them",
 		Long: "Run scenarios and judge them.\n\nExit codes: 0 pass, 1 fail, 2 invalid or skipped, 3 the harness broke, 4 usage.\n" +
-			"A scenario that is run with others and is marked as a control counts as passed if it got the verdict it must get.",
-		Example: "  cutover run scenarios/canary-slow-candidate-rolls-back.yaml --cluster embedded --out artifacts/slow\n  cutover run --label smoke",
+			"A scenario that is run with others and is marked as a control counts as passed if it got the verdict it must get.\n" +
+			"With --repeat, a scenario fails if one of its runs fails, and is invalid if more than a tenth of them show nothing.",
+		Example: "  cutover run scenarios/canary-slow-candidate-rolls-back.yaml --cluster embedded --out artifacts/slow\n  cutover run --label smoke\n" +
+			"  cutover run release.yaml --repeat 59 --sham",
 	}
 	c.Flags().StringVar(&f.provider, "cluster", provider.Auto, "sort of the run's own cluster: auto, embedded or kind")
 	c.Flags().StringVar(&f.name, "name", "", "run on this cluster, started by `cutover cluster up`, instead of one of its own")
@@ -54,6 +59,8 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.out, "out", "", "folder of the record (default artifacts/<scenario>-<time>)")
 	c.Flags().StringVar(&f.label, "label", "", "run only scenarios with this label")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "seed of all chance (default: the scenario's, or drawn and printed)")
+	c.Flags().IntVar(&f.repeat, "repeat", 1, "run each scenario so often, with seeds that follow from its seed, and say what the runs show together")
+	c.Flags().BoolVar(&f.sham, "sham", false, "as many runs without the faults, in between, to say what the faults did")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.seeded, f.config, f.registry = c.Flags().Changed("seed"), *config, *withRegistry
 		if f.name != "" && !f.reuse && c.Flags().Changed("nodes") {
@@ -70,6 +77,9 @@ func runCommand() *cobra.Command {
 func run(ctx context.Context, out io.Writer, paths []string, f runFlags) error {
 	chosen, err := findScenarios(paths, f.label)
 	if err != nil {
+		return usageError{err}
+	}
+	if err := checkRepeats(chosen, f); err != nil {
 		return usageError{err}
 	}
 	runs, err := onCluster(ctx, out, chosen, f)
@@ -112,12 +122,12 @@ func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 		if f.out == "" || len(chosen) > 1 {
 			dir = filepath.Join(root, scenario.Metadata.Name+"-"+time.Now().UTC().Format("20060102-150405"))
 		}
-		result, err := runOne(ctx, out, up, platform, scenario, dir, f)
+		result, page, err := runOrRepeat(ctx, out, up, platform, scenario, dir, f)
 		if err != nil {
 			return nil, err
 		}
 		runs = append(runs, result)
-		entries = append(entries, experiment.IndexEntry(scenario, result, relative(root, filepath.Join(dir, "report.html"))))
+		entries = append(entries, experiment.IndexEntry(scenario, result, relative(root, filepath.Join(dir, page))))
 		if ctx.Err() != nil {
 			break
 		}
@@ -131,6 +141,20 @@ func runAll(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 	}
 	fmt.Fprintf(out, "index      %s\n", index)
 	return runs, nil
+}
+
+// runOrRepeat runs a scenario once, or as a set for which one run stands. It names the
+// page of it in its folder.
+func runOrRepeat(ctx context.Context, out io.Writer, up cluster.Cluster, platform experiment.Platform, scenario scenarios.Scenario, dir string, f runFlags) (verdict.Run, string, error) {
+	once := func(scenario scenarios.Scenario, dir string, f runFlags) (verdict.Run, error) {
+		return runOne(ctx, out, up, platform, scenario, dir, f)
+	}
+	if f.asSet() {
+		set, err := runSet(ctx, out, scenario, dir, f, once)
+		return set.Standing(), "index.html", err
+	}
+	result, err := once(scenario, dir, f)
+	return result, "report.html", err
 }
 
 // replay is the command that repeats a run.
@@ -162,7 +186,7 @@ func runOne(ctx context.Context, out io.Writer, up cluster.Cluster, platform exp
 	lines, hide := reports.Lines(terminal), func() {}
 	result, err := experiment.Run(ctx, scenario, experiment.Options{
 		Cluster: up, Platform: platform, Out: dir, CacheDir: filepath.Join(cache, "cutover", "images"),
-		Seed: seed, Replay: replay(scenario.Path, seed, f),
+		Seed: seed, Replay: cmp.Or(f.replay, replay(scenario.Path, seed, f)),
 		Watch: func(e history.Event) {
 			if panel != nil {
 				panel.event(e)
