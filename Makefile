@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 # One way to compile, so that programs, tests and checks share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build e2e corpus gate-matrix gate-test kill-test conformance test check clean deps components bench-cluster bench-delay bench-canary images node-image chaos-mesh-images ready ready-embedded ready-kind
+.PHONY: help build e2e corpus gate-matrix gate-test kill-test conformance test check clean deps components bench bench-full bench-cluster bench-delay bench-canary images node-image chaos-mesh-images ready ready-embedded ready-kind
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -163,6 +163,18 @@ bench-cluster: components ## how fast a cluster is to have, and its memory, besi
 bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's where the kernel has it; 10 minutes, as root
 	$(GO) build -o bin/bench-delay ./bench/delay
 	bin/bench-delay -out $(ARTIFACTS)/bench-delay.json
+
+# Built first: beside a compiler nothing is exact. What they measure in virtual time is the
+# same on every machine; the rest wants one that is idle.
+BENCHES := percentiles mttr canary
+bench: ## how exact, fast and reliable the measuring itself is, beside what others do; 5 minutes, no cluster
+	@for name in $(BENCHES) gather; do $(GO) build -o bin/bench-$$name ./bench/$$name || exit 1; done
+	@mkdir -p $(ARTIFACTS)
+	@for name in $(BENCHES); do bin/bench-$$name -out $(ARTIFACTS)/bench-$$name.json >$(ARTIFACTS)/bench-$$name.txt || exit 1; done
+	@bin/bench-gather -out $(ARTIFACTS)/bench.json $(if $(PAGE),-page $(PAGE)) $(BENCHES:%=$(ARTIFACTS)/bench-%.json)
+
+bench-full: ## the same, and write the tables of docs/benchmarks.md
+	@$(MAKE) -s --no-print-directory bench PAGE=docs/benchmarks.md
 
 bench-canary: ## how soon and how reliably a worse candidate is told from the baseline, beside what others do
 	$(GO) build -o bin/bench-canary ./bench/canary

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -73,4 +74,18 @@ func Revision(ctx context.Context) string {
 		return ""
 	}
 	return string(bytes.TrimSpace(out))
+}
+
+// Module is the version of a module that the program is built with; empty if it is not.
+func Module(path string) string {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return ""
+	}
+	for _, module := range info.Deps {
+		if module.Path == path {
+			return module.Version
+		}
+	}
+	return ""
 }

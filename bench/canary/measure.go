@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cutover-dev/cutover/bench"
 	"github.com/cutover-dev/cutover/stats"
@@ -26,30 +23,11 @@ type sizes struct {
 	most   int // seconds of these
 }
 
-// each calls do for every run, on all processors.
-func each(ctx context.Context, runs int, do func(run int)) error {
-	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for range runtime.NumCPU() {
-		group.Go(func() error {
-			for ctx.Err() == nil {
-				run := int(next.Add(1)) - 1
-				if run >= runs {
-					return nil
-				}
-				do(run)
-			}
-			return context.Cause(ctx)
-		})
-	}
-	return group.Wait()
-}
-
 // alarms counts, for each contender, the runs that it stops although both versions are
 // the same.
 func alarms(ctx context.Context, s sizes, share float64, errors func(float64) float64, contenders []contender) ([]int, error) {
 	counts := make([]atomic.Int64, len(contenders))
-	err := each(ctx, s.runs, func(run int) {
+	err := bench.Each(ctx, s.runs, func(run int) {
 		judges := make([]judge, len(contenders))
 		for i, c := range contenders {
 			judges[i] = c.begin(share, alpha)
@@ -124,7 +102,7 @@ func delays(ctx context.Context, s sizes, share, baseline, candidate float64, be
 	for i := range all {
 		all[i] = make([]float64, s.delays)
 	}
-	err := each(ctx, s.delays, func(run int) {
+	err := bench.Each(ctx, s.delays, func(run int) {
 		t := newTrace(s.seed+1, run, share, always(baseline), always(candidate))
 		judges := make([]judge, len(begin))
 		for i, b := range begin {

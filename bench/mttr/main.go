@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/cutover-dev/cutover/bench"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-mttr:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var s sizes
+	flags := flag.NewFlagSet("bench-mttr", flag.ContinueOnError)
+	out := flags.String("out", "artifacts/bench-mttr.json", "where the report goes")
+	flags.Uint64Var(&s.seed, "seed", 7, "of all chance")
+	flags.IntVar(&s.outages, "outages", 300, "of each sort")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	report := bench.Report{Head: bench.Head{
+		Benchmark: "mttr", Date: time.Now().UTC(), N: s.outages, Machine: bench.ThisMachine(),
+		Versions: map[string]string{"cutover": bench.Revision(ctx)},
+	}}
+	rows, err := measure(ctx, s)
+	if err != nil {
+		return err
+	}
+	report.Rows = rows
+	return errors.Join(report.Write(*out), report.Table(os.Stdout))
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/cutover-dev/cutover/bench"
+	"github.com/cutover-dev/cutover/stats"
+)
+
+// sizes are how much is simulated.
+type sizes struct {
+	seed    uint64
+	outages int
+}
+
+// Who looks at the same outages.
+const (
+	ours = iota
+	prober
+	scrape10
+	scrape15
+	observers
+)
+
+// names of the others, as the rows have them.
+var names = [observers]string{prober: "a prober, every 1 s", scrape10: "a scrape every 10 s", scrape15: "a scrape every 15 s"}
+
+// tally is what one observer made of all outages of a sort.
+type tally struct {
+	onsets, ends []float64 // ms off, of those that were found
+	missed       int       // outages that were not
+	relapses     int       // that were missed
+}
+
+// add takes what was seen of an outage.
+func (t *tally) add(o outage, s seen) {
+	if !s.found || math.IsInf(s.end, 1) {
+		t.missed++
+		t.relapses += len(o.bursts) - 1
+		return
+	}
+	t.onsets = append(t.onsets, 1000*math.Abs(s.onset-o.onset()))
+	t.ends = append(t.ends, 1000*math.Abs(s.end-o.end()))
+	t.relapses += max(0, len(o.bursts)-1-s.relapses)
+}
+
+// watch lets everybody look at outages of a sort.
+func watch(ctx context.Context, s sizes, stream uint64, draw func(*rand.Rand) outage) ([observers]tally, error) {
+	all := make([][observers]seen, s.outages)
+	outages := make([]outage, s.outages)
+	err := bench.Each(ctx, s.outages, func(i int) {
+		o := draw(rand.New(rand.NewPCG(s.seed, stream<<32+uint64(i))))
+		h := o.record()
+		outages[i] = o
+		all[i] = [observers]seen{ours: judged(h), prober: probed(o, 1), scrape10: scraped(o, h, 10), scrape15: scraped(o, h, 15)}
+	})
+	var tallies [observers]tally
+	for i, o := range outages {
+		for who := range tallies {
+			if err == nil {
+				tallies[who].add(o, all[i][who])
+			}
+		}
+	}
+	return tallies, err
+}
+
+func measure(ctx context.Context, s sizes) ([]bench.Row, error) {
+	var rows []bench.Row
+	for i, kind := range manners {
+		tallies, err := watch(ctx, s, uint64(i), func(r *rand.Rand) outage { return newOutage(kind, r) })
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, rowsOf(kind, s, tallies)...)
+	}
+	tallies, err := watch(ctx, s, uint64(len(manners)), never)
+	if err != nil {
+		return nil, err
+	}
+	found := func(who int) float64 { return float64(s.outages - tallies[who].missed) }
+	rows = append(rows, bench.Judge(fmt.Sprintf("outages found in %d runs without one, 0.1 %% of errors all the time; beside %s", s.outages, names[prober]),
+		bench.AtMost(math.Ceil(0.01*float64(s.outages)), "outages"), bench.Samples{Ours: []float64{found(ours)}, Peer: []float64{found(prober)}}, ""))
+	rows = append(rows, bench.Judge("intervals of 95 % that hold the true instant", bench.AtLeast(93, "%"), bench.Samples{}, "a record has the most likely instants, and no intervals for them"))
+	return rows, nil
+}
+
+// rowsOf are what is wanted of a sort of outage.
+func rowsOf(kind manner, s sizes, tallies [observers]tally) []bench.Row {
+	var rows []bench.Row
+	us, peer := tallies[ours], tallies[prober]
+	most := 10.0 // of p99, ms
+	if kind.share < 0.5 {
+		most = 30
+	}
+	for _, instant := range []struct {
+		name string
+		of   func(tally) []float64
+	}{{"onset", func(t tally) []float64 { return t.onsets }}, {"recovery", func(t tally) []float64 { return t.ends }}} {
+		name := fmt.Sprintf("how far off the %s is, %d outages, %s", instant.name, s.outages, kind.name)
+		add := func(what string, want bench.Want, q float64, who int) {
+			row := bench.Judge(fmt.Sprintf("%s: %s; beside %s", name, what, names[who]), want,
+				bench.Samples{Ours: quantile(instant.of(us), q), Peer: quantile(instant.of(tallies[who]), q)}, "nothing was found")
+			if row.Because == "" && kind.share < 1 {
+				row.Because = kind.floor()
+			}
+			rows = append(rows, row)
+		}
+		add("p50", bench.AtMost(1000.0/rate+0.2, "ms"), 0.5, scrape10)
+		add("p99", bench.AtMost(most, "ms"), 0.99, prober)
+		add("p50", bench.Times(100, "ms"), 0.5, prober)
+		add("p50", bench.Times(1000, "ms"), 0.5, scrape15)
+	}
+	count := func(what string, mine, theirs int) {
+		rows = append(rows, bench.Judge(fmt.Sprintf("%s in %d, %s; beside %s", what, s.outages, kind.name, names[prober]),
+			bench.AtMost(0, "missed"), bench.Samples{Ours: []float64{float64(mine)}, Peer: []float64{float64(theirs)}}, ""))
+	}
+	count("outages that are not seen", us.missed, peer.missed)
+	if kind.flaps {
+		count("relapses that are not seen", us.relapses, peer.relapses)
+	}
+	return rows
+}
+
+// quantile is one figure, or none of nothing.
+func quantile(values []float64, q float64) []float64 {
+	if v, ok := stats.Quantile(values, q); ok {
+		return []float64{v}
+	}
+	return nil
+}
