@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/cutover-dev/cutover/experiment"
+	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/reports"
 	"github.com/cutover-dev/cutover/scenarios"
 	"github.com/cutover-dev/cutover/verdict"
@@ -34,6 +37,9 @@ func checkRepeats(chosen []scenarios.Scenario, f runFlags) error {
 	}
 	return nil
 }
+
+// setFile is where a set is written, in its folder.
+const setFile = "set.json"
 
 // turn is one run of a set.
 type turn struct {
@@ -120,7 +126,7 @@ func runSet(ctx context.Context, out io.Writer, scenario scenarios.Scenario, dir
 
 func writeSet(out io.Writer, dir string, set verdict.Set, entries []reports.IndexEntry) error {
 	page := filepath.Join(dir, "index.html")
-	if err := errors.Join(experiment.WriteReport(filepath.Join(dir, "set.json"), reports.SetJSON(set)), experiment.WriteReport(page, reports.SetPage(set, entries))); err != nil {
+	if err := errors.Join(experiment.WriteReport(filepath.Join(dir, setFile), reports.SetJSON(set)), experiment.WriteReport(page, reports.SetPage(set, entries))); err != nil {
 		return err
 	}
 	if err := reports.SetClosing(set)(out); err != nil {
@@ -137,4 +143,41 @@ func replaySet(path string, seed int64, f runFlags) string {
 		command += " --sham"
 	}
 	return command
+}
+
+// isSet reports whether a folder is that of a set.
+func isSet(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, setFile))
+	return err == nil
+}
+
+// reportSet judges each record of a set again, and then the set.
+func reportSet(out io.Writer, dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, setFile))
+	if err != nil {
+		return usageError{err}
+	}
+	var old verdict.Set
+	if err := json.Unmarshal(data, &old); err != nil {
+		return usageError{fmt.Errorf("%s: %w", filepath.Join(dir, setFile), err)}
+	}
+	var runs []verdict.Repeat
+	var entries []reports.IndexEntry
+	for _, run := range old.Runs {
+		if !filepath.IsLocal(run.Record) {
+			return usageError{fmt.Errorf("%s names a record %q, which is not in its folder", filepath.Join(dir, setFile), run.Record)}
+		}
+		result, err := experiment.Report(filepath.Join(dir, run.Record))
+		if err != nil {
+			return usageError{err}
+		}
+		h, err := history.Read(filepath.Join(dir, run.Record))
+		if err != nil {
+			return err
+		}
+		runs = append(runs, verdict.Repeat{Record: run.Record, Pair: run.Pair, Sham: run.Sham, Run: result})
+		entries = append(entries, reports.IndexEntry{Plan: h.Plan, Run: result, Link: run.Record + "/report.html"})
+	}
+	plan := verdict.SetPlan{Scenario: old.Scenario, Seed: old.Seed, Repeats: old.Repeats.Planned, Sham: old.Sham != nil, Replay: old.Replay}
+	return writeSet(out, dir, verdict.JudgeSet(plan, runs), entries)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/cutover-dev/cutover/experiment"
@@ -163,5 +164,48 @@ func TestRunSet(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "index.html")); err != nil {
 			t.Errorf("%s: %v", row.why, err)
 		}
+	}
+}
+
+// TestReportOfASet: what is judged anew comes from the records, not from what was said of
+// them before.
+func TestReportOfASet(t *testing.T) {
+	dir := t.TempDir()
+	said := verdict.Set{Scenario: "synthetic", Repeats: verdict.Arm{Planned: 2}, Sham: &verdict.Arm{}, Replay: "cutover run a.yaml --repeat 2 --sham", Verdict: verdict.Fail}
+	for i, name := range []string{"rolled-back", "promoted", "fault-unproven"} {
+		record := turn{sham: i == 1}.folder(i+1, 3)
+		for from, to := range map[string]string{"events.ndjson": "events.ndjson", "requests.ndjson": "requests.log"} {
+			data, err := os.ReadFile(filepath.Join("../../verdict/testdata", name, from))
+			if err == nil {
+				err = errors.Join(os.MkdirAll(filepath.Join(dir, record), 0o755), os.WriteFile(filepath.Join(dir, record, to), data, 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		said.Runs = append(said.Runs, verdict.SetRun{Record: record, Pair: i/2 + 1, Sham: i == 1, Verdict: verdict.Fail})
+	}
+	write := func() {
+		data, err := json.Marshal(said)
+		if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "set.json"), data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	if code, text := execute(t, "report", dir); code != 0 || !strings.Contains(text, "set        INVALID") {
+		t.Errorf("exit code %d:\n%s", code, text)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "set.json"))
+	var written verdict.Set
+	if err = errors.Join(err, json.Unmarshal(data, &written)); err != nil {
+		t.Fatal(err)
+	}
+	if r := written.Repeats; r.Planned != 2 || r.Invalid != 1 || r.Verdicts[verdict.Pass] != 1 || written.MTTR.Incidents != 1 || written.Comparison.LatencyP99Ms.Pairs != 1 || written.Replay != said.Replay {
+		t.Errorf("%s", data)
+	}
+	said.Runs[0].Record = "../elsewhere"
+	write()
+	if code, text := execute(t, "report", dir); code != exitUsage || !strings.Contains(text, "../elsewhere") {
+		t.Errorf("a record that is elsewhere: exit code %d\n%s", code, text)
 	}
 }

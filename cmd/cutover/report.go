@@ -17,9 +17,12 @@ import (
 func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report FOLDER",
-		Short: "Judge a saved record again and write its reports anew, offline",
+		Short: "Judge a saved record, or a set of them, again and write its reports anew, offline",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if isSet(args[0]) {
+				return reportSet(c.OutOrStdout(), args[0])
+			}
 			result, err := experiment.Report(args[0])
 			if err != nil {
 				return usageError{fmt.Errorf("%w; a record is the folder that `cutover run` named, with events.ndjson in it", err)}
