@@ -27,7 +27,6 @@ var quantiles = []float64{0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999}
 
 func measure(ctx context.Context, s sizes) ([]bench.Row, error) {
 	var rows []bench.Row
-	var worstOurs, worstPeer float64
 	for i, shape := range shapes {
 		if err := ctx.Err(); err != nil {
 			return rows, err
@@ -37,21 +36,16 @@ func measure(ctx context.Context, s sizes) ([]bench.Row, error) {
 		for _, e := range errorsOf(drawn) {
 			ours, peer = max(ours, e.ours), max(peer, e.peer)
 		}
-		worstOurs, worstPeer = max(worstOurs, ours), max(worstPeer, peer)
 		target := fmt.Sprintf("largest relative error of p50 to p99.999 of %d latencies, %s; beside vegeta's t-digest", s.samples, shape.name)
-		rows = append(rows, bench.Judge(target, bench.AtMost(0.1, "%"), figures(100*ours, 100*peer), ""))
+		samples := bench.Samples{Ours: []float64{100 * ours}, Peer: []float64{100 * peer}}
+		rows = append(rows, bench.Judge(target, bench.AtMost(0.1, "%"), samples, ""), bench.Judge(target, bench.Times(50, "%"), samples, ""))
 	}
-	rows = append(rows, bench.Judge("largest relative error of all shapes, beside vegeta's t-digest", bench.Times(50, "%"), figures(100*worstOurs, 100*worstPeer), ""))
 	speed, err := speedRow(ctx, s)
 	if err != nil {
 		return rows, err
 	}
 	merged, err := mergeRow(s)
 	return append(rows, speed, merged), err
-}
-
-func figures(ours, peer float64) bench.Samples {
-	return bench.Samples{Ours: []float64{ours}, Peer: []float64{peer}}
 }
 
 // deviation is how far estimates of a quantile are from it, relative to it.
