@@ -159,11 +159,10 @@ func (s Set) decide() (Verdict, string) {
 	if s.Sham != nil {
 		broken += s.Sham.Verdicts[Error]
 	}
-	ran := s.Repeats.Planned - s.Repeats.NotRun
 	switch {
 	case broken > 0:
 		return Error, fmt.Sprintf("The harness broke in %s of the set.", plural(int64(broken), "run"))
-	case len(s.Runs) > 0 && s.Repeats.Verdicts[Skipped] == ran && (s.Sham == nil || s.Sham.Verdicts[Skipped] == s.Sham.Planned-s.Sham.NotRun):
+	case s.Repeats.skipped(), s.Repeats.ran() == 0 && s.Sham != nil && s.Sham.skipped():
 		return Skipped, "This cluster cannot run the scenario."
 	case s.Repeats.Verdicts[Fail] > 0:
 		return Fail, fmt.Sprintf("%d of %s failed.%s", s.Repeats.Verdicts[Fail], plural(int64(s.Repeats.judged()), "judged repeat"), s.howSure())
@@ -238,6 +237,11 @@ func newArm(planned int, runs []Repeat) Arm {
 
 // judged counts the runs that show something.
 func (a Arm) judged() int { return a.Verdicts[Pass] + a.Verdicts[Fail] }
+
+func (a Arm) ran() int { return a.Planned - a.NotRun }
+
+// skipped reports whether all that ran were. Sham runs may be possible where faults are not.
+func (a Arm) skipped() bool { return a.ran() > 0 && a.Verdicts[Skipped] == a.ran() }
 
 // tooMany reports whether more than a tenth show nothing.
 func (a Arm) tooMany() bool { return float64(a.Invalid) > maxInvalid*float64(a.Planned) }

@@ -44,6 +44,7 @@ func TestJudgeSet(t *testing.T) {
 		{"sham runs may fail: they need no fault to be bad", 2, true, repeats("PffP"), Pass, 0, 0},
 		{"sham runs that show nothing leave nothing to compare with", 2, true, repeats("PiPp"), Invalid, 0, 2},
 		{"a harness that broke in a sham run", 2, true, repeats("PePp"), Error, 0, 3},
+		{"a sham run could be made, but not the faults", 2, true, repeats("pS"), Skipped, 2, 2},
 		{"a sham run was the first, and was skipped", 2, true, repeats("s"), Skipped, 2, 2},
 	} {
 		set := JudgeSet(SetPlan{Repeats: row.planned, Sham: row.sham}, row.runs)
