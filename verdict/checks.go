@@ -24,6 +24,7 @@ var checks = []Check{
 	availabilityCheck{},
 	recoverAfterFaultCheck{},
 	procedureCheck{},
+	diffCheck{},
 }
 
 // judgeChecks asks the checks that the scenario has an expectation for.

@@ -21,6 +21,7 @@ type Evidence struct {
 	instants  instants
 	mttr      *MTTR
 	requests  Requests
+	diff      *Diff // nil unless answers were compared
 }
 
 // examine reads a record. The order is that of dependence.
@@ -35,6 +36,7 @@ func examine(h history.History) *Evidence {
 	e.instants = e.readInstants()
 	e.mttr = e.measure()
 	e.requests = e.count()
+	e.diff = e.readDiff()
 	return e
 }
 

@@ -26,6 +26,7 @@ func Judge(h history.History) Run {
 		Steps:        e.listSteps(),
 		Faults:       e.listFaults(),
 		Gate:         e.countReadings(),
+		Diff:         e.diff,
 		Residue:      e.residue(),
 		Checks:       judgeChecks(e),
 		Findings:     e.remarks(),

@@ -50,7 +50,8 @@ type Run struct {
 	Steps        []Step         `json:"steps"`
 	Faults       []Fault        `json:"faults"`
 	Gate         Gate           `json:"gate"`
-	Residue      []string       `json:"residue"` // null if nobody looked
+	Diff         *Diff          `json:"diff,omitempty"` // absent unless the versions' answers were compared
+	Residue      []string       `json:"residue"`        // null if nobody looked
 	Checks       []Finding      `json:"checks"`
 	Findings     []string       `json:"findings,omitempty"` // what else is worth knowing: escapes, disagreements, warnings
 	Control      *ControlResult `json:"control,omitempty"`
