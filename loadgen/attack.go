@@ -26,6 +26,8 @@ type Attack struct {
 	Sink history.Sink
 	// Attribution says who answered; nil leaves it open.
 	Attribution *Attribution
+	// Direct is needed if the spec has a Diff, and then a Diff event is told, too.
+	Direct *Direct
 }
 
 // Run sends the load until ctx is done, waits for the answers to what was sent,
@@ -38,6 +40,9 @@ func (a *Attack) Run(ctx context.Context) error {
 	if a.Dial == nil || a.Sink == nil || a.Host == "" {
 		return errors.New("load: an attack needs a dialer, a sink and a host")
 	}
+	if a.Spec.Diff != nil && a.Direct == nil {
+		return errors.New("load: comparing answers takes a way to the pods")
+	}
 	spec := a.Spec.WithDefaults()
 	s := &sending{
 		Attack:   a,
@@ -45,15 +50,21 @@ func (a *Attack) Run(ctx context.Context) error {
 		client:   newClient(spec, a.Dial, a.Clock),
 		slots:    make(chan struct{}, spec.Connections),
 		lateness: newLateness(a.Sink),
+		mirror:   newMirror(a, spec),
 	}
 	s.follower, _ = a.Sink.(history.Follower)
 	defer s.client.transport.CloseIdleConnections()
+
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.mirror.look(looking)
 
 	defer hurry()()
 	released := make(chan error, 1)
 	go func() { released <- s.release(ctx) }()
 	err := <-released
 	s.underway.Wait()
+	s.mirror.end(a.Sink, a.Clock)
 	a.Sink.Event(history.NewEvent(a.Clock.Now(), history.LoadEnded{
 		Planned:           s.planned,
 		Sent:              s.sent.Load(),
@@ -71,6 +82,7 @@ type sending struct {
 	follower history.Follower // nil if the sink is none
 	slots    chan struct{}    // one for each request that may be out at once
 	lateness *lateness
+	mirror   *mirror // nil if nothing is compared
 	underway sync.WaitGroup
 	planned  int64
 	sent     atomic.Int64
@@ -99,6 +111,7 @@ func (s *sending) release(ctx context.Context) error {
 		default:
 			go s.turnAway(next, intended)
 		}
+		s.mirror.offer(next, s.id(next))
 	}
 }
 
@@ -148,6 +161,8 @@ func (s *sending) record(next arrival, intended history.Micros) history.Request 
 		Intended: intended,
 		Sent:     history.Never,
 		Done:     history.Never,
-		ID:       s.RunID + "-" + strconv.FormatInt(next.seq, 10),
+		ID:       s.id(next),
 	}
 }
+
+func (s *sending) id(next arrival) string { return s.RunID + "-" + strconv.FormatInt(next.seq, 10) }

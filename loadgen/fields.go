@@ -147,6 +147,18 @@ func (l leaves) add(path string, value any, depth int) bool {
 // written as [*], for any.
 type ignored []string
 
+// ignoring reads the names of fields. Those of headers may be written in any case.
+func ignoring(names []string) ignored {
+	var fields ignored
+	for _, name := range names {
+		if header, is := strings.CutPrefix(name, "header."); is {
+			name = "header." + http.CanonicalHeaderKey(header)
+		}
+		fields = append(fields, name)
+	}
+	return fields
+}
+
 var anyIndex = regexp.MustCompile(`\[\d+\]`)
 
 func (i ignored) has(field string) bool {

@@ -31,6 +31,7 @@ type arrival struct {
 const (
 	arrivalStream = iota + 1
 	mixStream
+	mirrorStream
 )
 
 func newPlan(spec Spec, host string, seed int64) *plan {

@@ -27,6 +27,7 @@ type Spec struct {
 	// KeepAlive off opens a connection for every request. Default on.
 	KeepAlive *bool         `yaml:"keepAlive,omitempty" json:"keepAlive,omitempty"`
 	Requests  []RequestSpec `yaml:"requests" json:"requests"`
+	Diff      *DiffSpec     `yaml:"-" json:"diff,omitempty"`
 }
 
 // RequestSpec is one kind of request and its share of the load.
@@ -109,6 +110,9 @@ func (s Spec) Validate() error {
 		if err := r.validate(); err != nil {
 			wrong = append(wrong, fmt.Errorf("load.requests[%d]: %w", i, err))
 		}
+	}
+	if s.Diff != nil {
+		wrong = append(wrong, s.Diff.validate(s.Requests))
 	}
 	return errors.Join(wrong...)
 }

@@ -1,0 +1,224 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// shops are pods of both versions on this machine, which note who was asked what.
+type shops struct {
+	pods map[history.Version][]string
+
+	mu    sync.Mutex
+	asked map[string][]string // by request id: which pods, in order
+	posts int
+}
+
+// open opens a pod that answers with its own name, the current time and a total.
+func (s *shops) open(t *testing.T, v history.Version, answer http.HandlerFunc) {
+	name := fmt.Sprintf("%s-%d", v, len(s.pods[v]))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		id := r.Header.Get(requestIDHeader)
+		s.asked[id] = append(s.asked[id], name)
+		if r.Method == http.MethodPost {
+			s.posts++
+		}
+		s.mu.Unlock()
+		w.Header().Set("X-Version", string(v))
+		w.Header().Set("X-Pod", name)
+		w.Header().Set("X-Host", r.Host)
+		answer(w, r)
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	s.pods[v] = append(s.pods[v], server.Listener.Addr().String())
+}
+
+func cart(total int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"total":%d,"at":%d}`, total, time.Now().UnixNano())
+	}
+}
+
+func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func newShops() *shops {
+	return &shops{pods: map[history.Version][]string{}, asked: map[string][]string{}}
+}
+
+// diffing attacks the users' way in, while answers of the shops are compared.
+func diffing(t *testing.T, s *shops, change func(*Attack)) (*memory, history.Diff) {
+	t.Helper()
+	users := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	sink := attack(t, users, func(a *Attack) {
+		a.Spec.Diff = &DiffSpec{Share: 1}
+		a.Spec.Timeout = history.Duration(time.Second)
+		a.Attribution = &Attribution{Source: VersionSource{Header: "x-version"}, Versions: &Versions{}}
+		a.Direct = &Direct{
+			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, address)
+			},
+			Pods: func(_ context.Context, v history.Version) ([]string, error) {
+				if len(s.pods[v]) == 0 {
+					return nil, errors.New("not deployed")
+				}
+				return s.pods[v], nil
+			},
+		}
+		if change != nil {
+			change(a)
+		}
+	})
+	told, ok := history.First[history.Diff](sink.events)
+	if !ok {
+		t.Fatal("nothing is told of the comparison")
+	}
+	d := told.Data
+	sum := d.Compared
+	for _, n := range d.Dropped {
+		sum += n
+	}
+	if sum != d.Chosen || d.Chosen == 0 {
+		t.Errorf("the books do not balance: %+v", d)
+	}
+	// Users notice nothing, whatever becomes of the comparison.
+	for _, r := range sink.requests {
+		if !r.Expected {
+			t.Errorf("a user's request is bad: %+v", r)
+		}
+	}
+	return sink, d
+}
+
+func TestMirrorFindsWhatDiffers(t *testing.T) {
+	s := newShops()
+	for range 3 {
+		s.open(t, history.Baseline, cart(7))
+	}
+	for range 2 {
+		s.open(t, history.Candidate, cart(8))
+	}
+	sink, d := diffing(t, s, nil)
+	// Neither the name of a pod nor the time nor what tells the version is ever odd.
+	if len(d.Odd) != 1 || d.Odd[0].Field != "body.total" || d.Odd[0].Candidate != d.Compared || d.Odd[0].Baseline != 0 {
+		t.Errorf("got %+v", d)
+	}
+	if d.Compared < int64(len(sink.requests))/2 {
+		t.Errorf("%d of %d requests were compared: %v", d.Compared, len(sink.requests), d.Dropped)
+	}
+	positions := map[int]int{}
+	for id, asked := range s.asked {
+		if len(asked) != 3 {
+			t.Fatalf("%s was asked of %v", id, asked)
+		}
+		baselines := map[string]bool{}
+		for i, pod := range asked {
+			if pod[:9] == "candidate" {
+				positions[i]++
+			} else {
+				baselines[pod] = true
+			}
+		}
+		if len(baselines) != 2 {
+			t.Errorf("%s was asked of %v, want two pods of the baseline", id, asked)
+		}
+	}
+	for i := range 3 { // fewer than one in ten of some 66 has a chance of a millionth
+		if positions[i]*10 < len(s.asked) {
+			t.Errorf("the candidate was asked %v: at random?", positions)
+		}
+	}
+}
+
+func TestMirrorDrops(t *testing.T) {
+	for _, row := range []struct {
+		comment string
+		pods    func(*testing.T, *shops)
+		reasons []int
+	}{
+		{"before there is a candidate", func(t *testing.T, s *shops) {
+			s.open(t, history.Baseline, cart(7))
+			s.open(t, history.Baseline, cart(7))
+		}, []int{noCandidate}},
+		// What is each pod's own could not be told from what is the version's.
+		{"one pod of the baseline", func(t *testing.T, s *shops) {
+			s.open(t, history.Baseline, cart(7))
+			s.open(t, history.Candidate, cart(7))
+		}, []int{noTwoBaselines}},
+		// A frozen version ties up no more than askedAtOnce, and none of the users.
+		{"a candidate that never answers", func(t *testing.T, s *shops) {
+			s.open(t, history.Baseline, cart(7))
+			s.open(t, history.Baseline, cart(7))
+			s.open(t, history.Candidate, hangs)
+		}, []int{candidateSilent, tooMany}},
+		{"a baseline that never answers", func(t *testing.T, s *shops) {
+			s.open(t, history.Baseline, hangs)
+			s.open(t, history.Baseline, hangs)
+			s.open(t, history.Candidate, cart(7))
+		}, []int{baselineSilent, tooMany}},
+	} {
+		t.Run(row.comment, func(t *testing.T) {
+			s := newShops()
+			row.pods(t, s)
+			_, d := diffing(t, s, nil)
+			for _, reason := range row.reasons {
+				if d.Dropped[reasonText[reason]] == 0 {
+					t.Errorf("nothing is dropped because %s: %+v", reasonText[reason], d)
+				}
+			}
+			if d.Compared != 0 {
+				t.Errorf("%d were compared", d.Compared)
+			}
+		})
+	}
+}
+
+func TestMirrorLeavesWritesAlone(t *testing.T) {
+	for _, writes := range []bool{false, true} {
+		s := newShops()
+		s.open(t, history.Baseline, cart(7))
+		s.open(t, history.Baseline, cart(7))
+		s.open(t, history.Candidate, cart(7))
+		_, d := diffing(t, s, func(a *Attack) {
+			a.Spec.Diff.Writes = writes
+			a.Spec.Requests = []RequestSpec{{Path: "/cart"}, {Method: "POST", Path: "/orders", Write: true}}
+		})
+		if _, known := d.Requests["POST /orders"]; known != writes || (s.posts > 0) != writes {
+			t.Errorf("writes: %v: %d writes were sent, and %v compared", writes, s.posts, d.Requests)
+		}
+	}
+}
+
+func TestDiffSpec(t *testing.T) {
+	reads := []RequestSpec{{Path: "/"}}
+	for _, row := range []struct {
+		spec     DiffSpec
+		requests []RequestSpec
+		want     string
+	}{
+		{DiffSpec{Share: 0.1, Ignore: []string{"status", "header.ETag", "body", "body.items[*].id", "format"}}, reads, ""},
+		{DiffSpec{Share: 0.1, Ignore: []string{"header."}}, reads, `load.diff.ignore[0]: "header." is no field of an answer`},
+		{DiffSpec{Share: 0.1, Ignore: []string{"total"}}, reads, `load.diff.ignore[0]: "total" is no field of an answer`},
+		{DiffSpec{Share: 0}, reads, "load.diff.share 0% compares nothing"},
+		{DiffSpec{Share: 1}, []RequestSpec{{Method: "POST", Path: "/"}}, "load.diff compares nothing: load.requests has no GET or HEAD"},
+		{DiffSpec{Share: 1, Writes: true}, []RequestSpec{{Method: "POST", Path: "/"}}, ""},
+	} {
+		got := ""
+		if err := row.spec.validate(row.requests); err != nil {
+			got = err.Error()
+		}
+		if len(got) < len(row.want) || got[:len(row.want)] != row.want || row.want == "" && got != "" {
+			t.Errorf("%+v: got %q, want %q", row.spec, got, row.want)
+		}
+	}
+}
