@@ -39,6 +39,12 @@ func (r *run) startLoad(ctx context.Context) error {
 			Resolve: func(ip string) (history.Version, string) { v, pod, _ := r.pods.Resolve(ip); return v, pod },
 		},
 	}
+	if r.scenario.Load.Diff != nil {
+		attack.Direct = &loadgen.Direct{
+			Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return r.Cluster.Dial(ctx, address) },
+			Pods: r.podAddresses,
+		}
+	}
 	loading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stopLoad, r.loadEnded = stop, make(chan error, 1)
 	go func() {

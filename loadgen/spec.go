@@ -27,7 +27,7 @@ type Spec struct {
 	// KeepAlive off opens a connection for every request. Default on.
 	KeepAlive *bool         `yaml:"keepAlive,omitempty" json:"keepAlive,omitempty"`
 	Requests  []RequestSpec `yaml:"requests" json:"requests"`
-	Diff      *DiffSpec     `yaml:"-" json:"diff,omitempty"`
+	Diff      *DiffSpec     `yaml:"diff,omitempty" json:"diff,omitempty"`
 }
 
 // RequestSpec is one kind of request and its share of the load.

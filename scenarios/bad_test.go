@@ -232,6 +232,12 @@ var bad = []struct {
 	{edit("path: /cart", "path: /cart, weight: -1"), ":18: load.requests[0].weight: -1 sends nothing: write 1 or more"},
 	{edit("path: /cart", "path: /cart, weight: 0"), ":18: load.requests[0].weight: 0 sends nothing"},
 	{edit("path: /cart", "path: /cart, write: true"), ":18: load.requests[0].write: GET writes nothing"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {share: 0%}"), ":16: load.diff.share: 0% compares nothing"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {ignore: [status, total]}"), `:16: load.diff.ignore[1]: "total" is no field of an answer: write status, format, header.NAME, body or a path below it`},
+	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {}", "{path: /cart}", "{path: /cart, method: POST}"), ":16: load.diff: compares nothing: load.requests has no GET or HEAD"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {}", "  service: shop", "  service: shop\n  replicas: 1"), ":8: app.replicas: 1: load.diff compares two pods of the baseline"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {}", "baseline: {", "baseline: {replicas: 1, "), ":10: app.baseline.replicas: 1: load.diff compares two pods of the baseline"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {}", "{strategy: canary, steps: [10, 50, 100], hold: 4s}", "{strategy: recreate}", "step: weight-50", "step: recreate"), ":16: load.diff: a release by recreate has no two versions at a time"},
 	{edit("path: /cart", "path: /cart, expect: {status: [20]}"), ":18: load.requests[0]: expect.status 20 is no status"},
 	{edit("path: /cart", "path: /cart, headers: {'a b': c}"), `:18: load.requests[0].headers.a b: "a b" is no header name`},
 
@@ -256,6 +262,9 @@ var bad = []struct {
 	// What is expected, and how it is judged.
 	{edit("outcome: rolled-back", "outcome: rolledback"), `:26: expect.outcome: unknown word "rolledback"; known here: promoted, rolled-back, stuck, failed; did you mean "rolled-back"?`},
 	{edit("{outcome: rolled-back, mttr: 15s}", "{}"), ":26: expect: nothing is expected"},
+	{edit("mttr: 15s", "diff: none"), ":26: expect.diff: not measured without load.diff"},
+	{edit("mttr: 15s", "diff: 0", "  rate: 200/s", "  rate: 200/s\n  diff: {}"), `:27: expect.diff: 0 is not a text`},
+	{edit("mttr: 15s", "diff: some", "  rate: 200/s", "  rate: 200/s\n  diff: {}"), `:27: expect.diff: unknown word "some"; known here: none`},
 	{edit("mttr: 15s", "mttr: 0s"), ":26: expect.mttr: 0s cannot be met"},
 	{edit("mttr: 15s", "availability: 0%"), ":26: expect.availability: 0% is always met"},
 	{edit("gate: {errors: {max: 1%}, min: 40}\n", "", "mttr: 15s", "detection: 5s"), ":25: expect.detection: not measured without a gate"},

@@ -128,6 +128,19 @@ func (v *validator) load() {
 		v.request(elem("load.requests", i), request)
 	}
 	v.refused("", "load", l.Validate())
+	if l.Diff != nil {
+		v.diff()
+	}
+}
+
+// diff checks that there will be whom to compare.
+func (v *validator) diff() {
+	pods, key := v.s.App.Replicas, "app.replicas"
+	if v.given("app.baseline.replicas") {
+		pods, key = v.s.App.Baseline.Replicas, "app.baseline.replicas"
+	}
+	v.want(pods >= 2, key, "%d: load.diff compares two pods of the baseline with one of the candidate; write 2 or more", pods)
+	v.want(v.s.Release.Strategy != "recreate", "load.diff", "a release by recreate has no two versions at a time to compare: leave it out, or choose another strategy")
 }
 
 var writes = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -228,6 +241,7 @@ func (v *validator) expect(lastingFault bool) {
 	v.want(e.Detection == nil || v.given("gate"), "expect.detection", "not measured without a gate: add one, or leave this out")
 	v.want(e.Detection == nil || e.Outcome != "promoted", "expect.detection", "not measured in a release that is promoted: nothing is decided against it")
 	v.want(e.Procedure == nil || v.s.Procedure != nil, "expect.procedure", "there is no procedure: leave this out")
+	v.want(e.Diff == "" || v.s.Load.Diff != nil, "expect.diff", "not measured without load.diff: add it, or leave this out")
 	v.want(e.RecoverAfterFault == nil || lastingFault, "expect.recoverAfterFault",
 		"not measured without a fault that lasts: add one with for, or leave this out")
 }

@@ -66,6 +66,7 @@ var choices = map[string]choice{
 	"expect.outcome": {known: []string{
 		string(verdict.Promoted), string(verdict.RolledBack), string(verdict.Stuck), string(verdict.Failed),
 	}},
+	"expect.diff": {known: []string{"none"}},
 	"control.verdict": {known: []string{
 		string(verdict.Fail), string(verdict.Invalid), string(verdict.Skipped), string(verdict.Error),
 	}},
@@ -73,7 +74,7 @@ var choices = map[string]choice{
 }
 
 // expectations are the checks of what a scenario expects: each is named after its key.
-var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault", "procedure"}
+var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault", "procedure", "diff"}
 
 // judge says what is wrong with word; "" if nothing is.
 func (c choice) judge(word string) string {
@@ -109,10 +110,8 @@ var planned = map[string]string{
 	"load.capture":         generated,
 	"load.replay":          generated,
 	"load.mirror":          generated,
-	"load.diff":            generated,
 	"load.requests[].auth": "headers, with " + literal,
 	"faults[].repeat":      "one entry under faults for each time",
-	"expect.diff":          measured,
 	"expect.lostWrites":    measured,
 }
 

@@ -78,6 +78,19 @@ func TestDiffCheck(t *testing.T) {
 	}
 }
 
+// What differs is said also where nobody expects that nothing does.
+func TestDiffIsAFinding(t *testing.T) {
+	s := compared(another)
+	s.plan.Expect = history.Expect{Outcome: "promoted"}
+	run := Judge(s.tell())
+	if run.Verdict != Pass || !slices.Contains(run.Findings, "the versions answer differently: body.total") {
+		t.Errorf("%s, with findings %q", run.Verdict, run.Findings)
+	}
+	if run.Diff == nil || len(run.Diff.Differing) != 1 || math.Abs(run.Diff.Differing[0].LogE-logOdd(15, 0)) > 1e-12 {
+		t.Errorf("the summary has %+v", run.Diff)
+	}
+}
+
 // TestDiffOperatingCharacteristics draws answers: fields that differ by chance, however
 // they do it, are hardly ever said to differ, and one that the candidate has wrong in one
 // answer of a hundred is found.

@@ -12,7 +12,7 @@ func (e *Evidence) remarks() []string {
 	var said []string
 	for _, remark := range []string{
 		e.onRelease(), e.onIncidents(), e.onEarlyIncidents(), e.onStrayErrors(), e.onCensoring(),
-		e.onAttribution(), e.onStalls(), e.onHost(), e.onSafety(), e.onControl(),
+		e.onAttribution(), e.onDiff(), e.onStalls(), e.onHost(), e.onSafety(), e.onControl(),
 	} {
 		if remark != "" {
 			said = append(said, remark)
@@ -115,6 +115,14 @@ func (e *Evidence) onAttribution() string {
 		return ""
 	}
 	return plural(e.requests.Unattributed, "answer") + " did not tell which version gave them"
+}
+
+// onDiff: what differs, whether or not anybody expects that nothing does.
+func (e *Evidence) onDiff() string {
+	if e.diff == nil || len(e.diff.Differing) == 0 {
+		return ""
+	}
+	return "the versions answer differently: " + strings.Join(differing(e.diff), ", ")
 }
 
 func (e *Evidence) onStalls() string {
