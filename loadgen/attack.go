@@ -96,6 +96,10 @@ func (s *sending) release(ctx context.Context) error {
 	began := s.Clock.Now()
 	for {
 		next, err := plan.next()
+		if errors.Is(err, errOver) {
+			<-ctx.Done() // nobody comes any more, and the run goes on
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}

@@ -15,6 +15,7 @@ type plan struct {
 	pacer  vegeta.Pacer
 	target vegeta.Targeter
 	mix    *mix
+	replay *ReplaySpec // in place of pacer and target; nil without one
 	seq    uint64
 	offset time.Duration
 }
@@ -36,12 +37,25 @@ const (
 
 func newPlan(spec Spec, host string, seed int64) *plan {
 	mix := newMix(spec.Requests, host, rand.New(rand.NewPCG(uint64(seed), mixStream)))
+	if spec.Arrivals == Replay {
+		return &plan{mix: mix, replay: spec.Replay}
+	}
 	return &plan{pacer: newPacer(spec, seed), target: mix.choose, mix: mix}
 }
 
 // next is the following arrival. A pacer that is asked at the very instant of the
-// latest arrival answers with the gap to the next.
+// latest arrival answers with the gap to the next. The error is errOver after the last
+// one of a recording that is not begun again.
 func (p *plan) next() (arrival, error) {
+	if p.replay != nil {
+		offset, i, err := p.replay.arrival(p.seq)
+		if err != nil {
+			return arrival{}, err
+		}
+		a := arrival{seq: int64(p.seq), offset: offset, target: p.mix.targets[i], spec: &p.mix.requests[i]}
+		p.seq++
+		return a, nil
+	}
 	gap, _ := p.pacer.Pace(p.offset, p.seq)
 	p.offset += gap
 	a := arrival{seq: int64(p.seq), offset: p.offset}

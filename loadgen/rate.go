@@ -26,12 +26,16 @@ func (r Rate) PerSecond() float64 {
 	return float64(r.Count) / r.Per.Seconds()
 }
 
-// String is r in the form it is written in; "" if it is not set.
+// String is r in the form it is written in, or per second if it is none that can be
+// written; "" if it is not set.
 func (r Rate) String() string {
 	for unit, per := range rateUnits {
 		if r.Per == per {
 			return strconv.Itoa(r.Count) + "/" + unit
 		}
+	}
+	if r.Per > 0 {
+		return strconv.FormatFloat(r.PerSecond(), 'g', 3, 64) + "/s"
 	}
 	return ""
 }

@@ -14,7 +14,7 @@ import (
 // Spec is the load section of a scenario.
 type Spec struct {
 	Rate     Rate             `yaml:"rate" json:"rate"`
-	Arrivals string           `yaml:"arrivals,omitempty" json:"arrivals,omitempty"` // poisson (default) or constant
+	Arrivals string           `yaml:"arrivals,omitempty" json:"arrivals,omitempty"` // poisson (default), constant or replay
 	Warmup   history.Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`     // before steady state; default 3s
 	Timeout  history.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`   // of one request; default 5s
 	SLO      history.SLO      `yaml:"slo" json:"slo"`
@@ -27,7 +27,9 @@ type Spec struct {
 	// KeepAlive off opens a connection for every request. Default on.
 	KeepAlive *bool         `yaml:"keepAlive,omitempty" json:"keepAlive,omitempty"`
 	Requests  []RequestSpec `yaml:"requests" json:"requests"`
-	Diff      *DiffSpec     `yaml:"diff,omitempty" json:"diff,omitempty"`
+	// Replay is what is sent with arrivals: replay, in place of rate and requests.
+	Replay *ReplaySpec `yaml:"replay,omitempty" json:"replay,omitempty"`
+	Diff   *DiffSpec   `yaml:"diff,omitempty" json:"diff,omitempty"`
 }
 
 // RequestSpec is one kind of request and its share of the load.
@@ -50,6 +52,7 @@ type ExpectSpec struct {
 const (
 	Poisson  = "poisson"  // as from many users who know nothing of each other
 	Constant = "constant" // evenly spaced
+	Replay   = "replay"   // as they once came
 )
 
 // WithDefaults fills what was left out. Rate, SLO and the requests have no default.
@@ -99,8 +102,15 @@ func (s Spec) Validate() error {
 			wrong = append(wrong, fmt.Errorf(format, args...))
 		}
 	}
+	check(s.Replay == nil || s.Arrivals == Replay, "load.replay is not sent with arrivals: %s: write arrivals: %s, or leave replay out", s.Arrivals, Replay)
+	if s.Arrivals == Replay {
+		check(s.Replay != nil, "load.replay is missing: write the file that holds the requests, such as {file: requests.ndjson}")
+		if s.Replay != nil {
+			wrong = append(wrong, s.Replay.validate())
+		}
+	}
 	check(s.Rate.Count > 0, "load.rate is missing: write requests per second, such as 200/s")
-	check(s.Arrivals == Poisson || s.Arrivals == Constant, "load.arrivals is %q: use %s or %s", s.Arrivals, Poisson, Constant)
+	check(slices.Contains([]string{Poisson, Constant, Replay}, s.Arrivals), "load.arrivals is %q: use %s, %s or %s", s.Arrivals, Poisson, Constant, Replay)
 	check(s.Connections > 0, "load.connections is %d: it must be above zero", s.Connections)
 	check(s.SLO.Latency > 0, "load.slo.latency is missing: a request slower than it is bad")
 	check(s.SLO.Availability > 0, "load.slo.availability is missing: the share of requests that must be good")

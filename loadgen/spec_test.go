@@ -75,7 +75,7 @@ func TestSpecValidate(t *testing.T) {
 		{"no availability", func(s *Spec) { s.SLO.Availability = 0 }, "load.slo.availability is missing"},
 		{"no requests", func(s *Spec) { s.Requests = nil }, "load.requests is empty"},
 		// SAD: what cannot be meant.
-		{"arrivals", func(s *Spec) { s.Arrivals = "uniform" }, "use poisson or constant"},
+		{"arrivals", func(s *Spec) { s.Arrivals = "uniform" }, "use poisson, constant or replay"},
 		{"connections", func(s *Spec) { s.Connections = -1 }, "load.connections"},
 		{"timeout within the SLO", func(s *Spec) { s.Timeout = history.Duration(time.Millisecond) }, "no answer could be slow"},
 		{"path", func(s *Spec) { s.Requests[0].Path = "cart" }, "load.requests[0]: path \"cart\" must begin with a slash"},

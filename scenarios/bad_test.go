@@ -28,6 +28,11 @@ func with(dependency string, more ...string) []string {
 // gate edits good so that its gate has another section.
 func gate(section string) []string { return edit("min: 40}", "min: 40, "+section+"}") }
 
+// replay edits good so that its load is a recording.
+func replay(section string) []string {
+	return edit("  rate: 200/s\n", "  "+section+"\n  arrivals: replay\n", "  requests:\n    - {path: /cart}\n", "")
+}
+
 // bad are scenarios with one mistake, and what must be said of it: the line, the
 // key, and the way out.
 var bad = []struct {
@@ -232,6 +237,19 @@ var bad = []struct {
 	{edit("path: /cart", "path: /cart, weight: -1"), ":18: load.requests[0].weight: -1 sends nothing: write 1 or more"},
 	{edit("path: /cart", "path: /cart, weight: 0"), ":18: load.requests[0].weight: 0 sends nothing"},
 	{edit("path: /cart", "path: /cart, write: true"), ":18: load.requests[0].write: GET writes nothing"},
+	// Requests that once came, in place of those that are written down.
+	{edit("  rate: 200/s\n", ""), ":14: load.rate: is missing"},
+	{edit("  requests:\n    - {path: /cart}\n", ""), ":14: load.requests: is empty"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  replay: {file: a.har}", "  requests:\n    - {path: /cart}\n", ""), ":15: load.rate: the recording says what is sent, and when"},
+	{replay("replay: {speed: 2}"), ":15: load.replay.file: missing"},
+	{replay("replay: {file: none.har}"), ":15: load.replay.file: there is no file "},
+	{replay("replay: {file: scenarios/testdata/prog/main.go}"), "main.go:1: no HAR, no line of Traefik's"},
+	{replay("replay: {file: scenarios/recordings/shop.ndjson, methods: [HEAD]}"), "shop.ndjson:1: no request to send again among "},
+	{replay("replay: {file: scenarios/recordings/shop.ndjson, speed: fast}"), `:15: load.replay.speed: bad speed "fast"`},
+	{replay("replay: {file: scenarios/recordings/shop.ndjson, speed: 1000}"), "cannot be sent from here: lower speed"},
+	{replay("replay: {file: scenarios/recordings/shop.ndjson, then: stop}"), `:15: load.replay.then: unknown word "stop"; known here: loop, end`},
+	{edit("  rate: 200/s", "  rate: 200/s\n  arrivals: replay"), ":14: load.replay: is missing: write the file that holds the requests"},
+	{edit("  rate: 200/s\n", "  replay: {file: scenarios/recordings/shop.ndjson}\n", "  requests:\n    - {path: /cart}\n", ""), ":15: load.replay: is not sent with arrivals: poisson"},
 	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {share: 0%}"), ":16: load.diff.share: 0% compares nothing"},
 	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {ignore: [status, total]}"), `:16: load.diff.ignore[1]: "total" is no field of an answer: write status, format, header.NAME, body or a path below it`},
 	{edit("  rate: 200/s", "  rate: 200/s\n  diff: {}", "{path: /cart}", "{path: /cart, method: POST}"), ":16: load.diff: compares nothing: load.requests has no GET or HEAD"},

@@ -33,6 +33,7 @@ var defaults = map[reflect.Type]any{
 	reflect.TypeFor[loadgen.Spec]():        loadgen.Spec{}.WithDefaults(),
 	reflect.TypeFor[loadgen.RequestSpec](): loadgen.Spec{Requests: make([]loadgen.RequestSpec, 1)}.WithDefaults().Requests[0],
 	reflect.TypeFor[loadgen.DiffSpec]():    loadgen.DiffSpec{}.WithDefaults(),
+	reflect.TypeFor[loadgen.ReplaySpec]():  loadgen.ReplaySpec{}.WithDefaults(),
 	reflect.TypeFor[history.Recover](): history.Recover{
 		Confirm: seconds(10),
 		Within:  seconds(60),

@@ -105,6 +105,7 @@ var written = map[reflect.Type]object{
 	reflect.TypeFor[history.Fraction](): {"type": "string", "pattern": `^[0-9.]+ *%$`, "examples": []string{"99.9%"}},
 	reflect.TypeFor[release.Amount]():   {"type": []string{"string", "integer"}, "pattern": `^[0-9]+%?$`, "minimum": 0, "examples": []any{1, "25%"}},
 	reflect.TypeFor[gates.Number]():     {"type": []string{"string", "number"}, "examples": []any{0.01, "1%", "500ms"}},
+	reflect.TypeFor[loadgen.Speed]():    {"type": []string{"string", "number"}, "examples": []any{1, 0.5, 10}},
 	reflect.TypeFor[loadgen.Rate]():     {"type": "string", "pattern": `^[0-9.]+ */ *[a-z]+$`, "examples": []string{"200/s"}},
 }
 
@@ -166,7 +167,7 @@ func (m schemaMaker) section(t reflect.Type, key string) object {
 func comments(t *testing.T) map[string]string {
 	found := map[string]string{}
 	for _, source := range []string{
-		"model.go", "../release/spec.go", "../release/procedure.go", "../release/procedure_helm.go", "../release/procedure_manifests.go", "../dependencies/spec.go", "../gates/spec.go", "../gates/sequential.go", "../gates/compare.go", "../gates/prometheus.go", "../gates/webhook.go", "../gates/command.go", "../gates/approval.go", "../loadgen/spec.go", "../loadgen/diffspec.go", "../faults/spec.go", "../history/payloads.go",
+		"model.go", "../release/spec.go", "../release/procedure.go", "../release/procedure_helm.go", "../release/procedure_manifests.go", "../dependencies/spec.go", "../gates/spec.go", "../gates/sequential.go", "../gates/compare.go", "../gates/prometheus.go", "../gates/webhook.go", "../gates/command.go", "../gates/approval.go", "../loadgen/spec.go", "../loadgen/diffspec.go", "../loadgen/replay.go", "../faults/spec.go", "../history/payloads.go",
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(source), nil, parser.ParseComments)
 		if err != nil {

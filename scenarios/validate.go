@@ -3,6 +3,8 @@ package scenarios
 import (
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,12 +29,12 @@ func (v *validator) validate() {
 	v.metadata()
 	v.app()
 	v.dependencies()
+	v.load()
 	if v.s.Procedure != nil {
 		v.procedure()
 	} else {
 		v.release()
 	}
-	v.load()
 	if v.s.Gate != nil {
 		v.gate()
 	}
@@ -91,7 +93,7 @@ func (v *validator) release() {
 		v.variant("release.supersede.by", r.Supersede.By)
 	}
 	if m := r.Match; m != nil && v.sound("release", "load.requests") {
-		v.want(slices.ContainsFunc(v.s.Load.Requests, func(q loadgen.RequestSpec) bool { return carries(q, *m) }), "release.match",
+		v.want(!v.sound("load.replay") || slices.ContainsFunc(v.s.Load.Requests, func(q loadgen.RequestSpec) bool { return carries(q, *m) }), "release.match",
 			"no request of the load carries it, so the candidate would get none before everyone does: give one of load.requests the header")
 	}
 	if v.sound("release") {
@@ -119,6 +121,9 @@ func carries(request loadgen.RequestSpec, m release.Match) bool {
 const maxWarmup = 5 * time.Minute
 
 func (v *validator) load() {
+	if v.s.Load.Replay != nil && !v.replay() {
+		return // what is sent is not known
+	}
 	l := v.s.Load
 	v.want(l.Warmup > 0 && l.Warmup.D() <= maxWarmup, "load.warmup", "%s: write more than 0s and at most %s", l.Warmup, maxWarmup)
 	v.want(l.Connections > 0, "load.connections", "%d: write how many may be open at once, or leave it out", l.Connections)
@@ -131,6 +136,35 @@ func (v *validator) load() {
 	if l.Diff != nil {
 		v.diff()
 	}
+}
+
+// replay reads what is to be sent again, and reports whether it could.
+func (v *validator) replay() bool {
+	const key = "load.replay.file"
+	before := len(v.problems)
+	for _, other := range []string{"rate", "requests"} {
+		v.want(!v.given(join("load", other)), join("load", other), "the recording says what is sent, and when: leave this out, or replay")
+	}
+	if len(v.problems) > before || !v.sound("load.replay") {
+		return false
+	}
+	replay := v.s.Load.Replay
+	v.want(!filepath.IsAbs(replay.File), key, "%s: write the path as seen from %s", replay.File, v.s.Root())
+	path := filepath.Join(v.s.Root(), replay.File)
+	file, err := os.Open(path)
+	if err != nil {
+		v.want(false, key, "there is no file %s: write the path as seen from %s", path, v.s.Root())
+		return false
+	}
+	defer file.Close()
+	recording, err := loadgen.ReadRecording(path, file, replay.Filter())
+	if err != nil {
+		v.want(false, key, "%v", err)
+		return false
+	}
+	v.s.Load, err = v.s.Load.Replaying(recording)
+	v.want(err == nil, key, "%s %v", path, err)
+	return len(v.problems) == before
 }
 
 // diff checks that there will be whom to compare.
@@ -214,7 +248,7 @@ const patience = 10
 // lowest step: otherwise the gate has no data by construction.
 func (v *validator) attainable() {
 	g, r := v.s.Gate, v.s.Release
-	if len(r.Steps) == 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "release") {
+	if len(r.Steps) == 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "load.replay", "release") {
 		return
 	}
 	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100

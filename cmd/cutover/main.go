@@ -90,7 +90,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), approveCommand(), gateCommand(), mutantProxyCommand(), corpusCommand())
+	root.AddCommand(runCommand(), reportCommand(), scenarioCommand(), loadCommand(), imageCommand(), clusterCommand(), cleanCommand(), doctorCommand(), versionCommand(), approveCommand(), gateCommand(), mutantProxyCommand(), corpusCommand())
 	// What cutover starts itself with, on nodes and in pods.
 	root.AddCommand(agentCommand(), agentExpireCommand(), agentResidueCommand(), agentNetemCommand(), agentTrainCommand(), agentPodstatCommand(), drillPodCommand(), conformancePodCommand(), insideCommand(), procedureCommand())
 	return root
