@@ -115,7 +115,7 @@ func (s *sending) release(ctx context.Context) error {
 		default:
 			go s.turnAway(next, intended)
 		}
-		s.mirror.offer(next, s.id(next))
+		s.mirror.offer(next, s.id(next)) //nolint:contextcheck // the end of the load ends no request
 	}
 }
 

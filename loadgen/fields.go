@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -97,7 +98,7 @@ func parseJSON(body []byte) (any, bool) {
 		return nil, false
 	}
 	_, err := decoder.Token()
-	return value, err == io.EOF
+	return value, errors.Is(err, io.EOF)
 }
 
 // leaves are the values in a JSON document that hold no others, by their path.

@@ -46,7 +46,7 @@ func (s *shops) open(t *testing.T, v history.Version, answer http.HandlerFunc) {
 
 func cart(total int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"total":%d,"at":%d}`, total, time.Now().UnixNano())
+		_, _ = fmt.Fprintf(w, `{"total":%d,"at":%d}`, total, time.Now().UnixNano())
 	}
 }
 
@@ -59,7 +59,7 @@ func newShops() *shops {
 // diffing attacks the users' way in, while answers of the shops are compared.
 func diffing(t *testing.T, s *shops, change func(*Attack)) (*memory, history.Diff) {
 	t.Helper()
-	users := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	users := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "{}") })
 	sink := attack(t, users, func(a *Attack) {
 		a.Spec.Diff = &DiffSpec{Share: 1}
 		a.Spec.Timeout = history.Duration(time.Second)

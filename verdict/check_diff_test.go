@@ -140,3 +140,28 @@ func TestDiffOperatingCharacteristics(t *testing.T) {
 		t.Errorf("a field that is wrong in 1 %% is missed in %d of %d runs of %d requests", missed, runs, requests)
 	}
 }
+
+// TestNoiseInManyFields looks again and again at a thousand fields that all differ at times:
+// none of them may ever be said to differ, but in one run of a hundred.
+func TestNoiseInManyFields(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	const runs, looks, fields = 20, 25, 1000
+	for run := range runs {
+		counts := make([]history.OddField, fields)
+		for look := range looks {
+			for i := range counts {
+				for range 1 + i%40 { // rare in some, frequent in others
+					if r.IntN(3) == 0 {
+						counts[i].Candidate++
+					} else {
+						counts[i].Baseline++
+					}
+				}
+			}
+			e := &Evidence{History: history.History{Events: []history.Event{history.NewEvent(0, history.Diff{Fields: fields, Odd: counts})}}}
+			if names := differing(e.readDiff()); names != nil {
+				t.Fatalf("run %d, look %d: %d fields are said to differ", run, look, len(names))
+			}
+		}
+	}
+}
