@@ -62,7 +62,8 @@ type Expect struct {
 	Detection         *Duration        `json:"detection,omitempty" yaml:"detection"`
 	Availability      *Fraction        `json:"availability,omitempty" yaml:"availability"`
 	RecoverAfterFault *Duration        `json:"recoverAfterFault,omitempty" yaml:"recoverAfterFault"`
-	Diff              string           `json:"diff,omitempty" yaml:"diff"` // none: no field of the answers differs between the versions
+	LostWrites        *int             `json:"lostWrites,omitempty" yaml:"lostWrites"` // so many that were answered well may be gone at the end
+	Diff              string           `json:"diff,omitempty" yaml:"diff"`             // none: no field of the answers differs between the versions
 }
 
 // ExpectProcedure is what the scenario asserts of the procedure itself, whatever it did

@@ -65,6 +65,7 @@ func (a *Attack) Run(ctx context.Context) error {
 	err := <-released
 	s.underway.Wait()
 	s.mirror.end(a.Sink, a.Clock)
+	s.readBack() //nolint:contextcheck // what was written is looked for when the load is over
 	a.Sink.Event(history.NewEvent(a.Clock.Now(), history.LoadEnded{
 		Planned:           s.planned,
 		Sent:              s.sent.Load(),
@@ -83,6 +84,7 @@ type sending struct {
 	slots    chan struct{}    // one for each request that may be out at once
 	lateness *lateness
 	mirror   *mirror // nil if nothing is compared
+	ledger   ledger
 	underway sync.WaitGroup
 	planned  int64
 	sent     atomic.Int64
@@ -103,6 +105,7 @@ func (s *sending) release(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
+		next.fill(s.id(next))
 		intended := began.After(next.offset)
 		if !waitUntil(ctx, s.Clock.Time(intended)) {
 			return nil
@@ -143,6 +146,9 @@ func (s *sending) send(next arrival, intended history.Micros) {
 	if r.Sent.Happened() {
 		s.sent.Add(1)
 		s.Attribution.await(line, got, &r)
+	}
+	if r.Expected && next.spec.ReadBack != nil {
+		s.ledger.add(next.spec.ReadBack, r.ID)
 	}
 	s.Sink.Request(r)
 }

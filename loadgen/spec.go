@@ -41,6 +41,14 @@ type RequestSpec struct {
 	Headers map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
 	Write   bool              `yaml:"write,omitempty" json:"write,omitempty"`
 	Expect  ExpectSpec        `yaml:"expect,omitempty" json:"expect,omitempty"`
+	// ReadBack asks at the end for what each of these writes wrote, if it was answered well.
+	ReadBack *ReadBackSpec `yaml:"readBack,omitempty" json:"readBack,omitempty"`
+}
+
+// ReadBackSpec is the GET that finds what a write wrote: any 2xx or 3xx says that it is
+// there, 404 and 410 that it is not.
+type ReadBackSpec struct {
+	Path string `yaml:"path" json:"path"` // with {{.ID}}, as in the write's own path or body
 }
 
 // ExpectSpec is what counts as a good answer.
@@ -140,6 +148,16 @@ func (r RequestSpec) validate() error {
 	for name := range r.Headers {
 		if http.CanonicalHeaderKey(name) == requestIDHeader {
 			return fmt.Errorf("header %s is set by the load itself", name)
+		}
+	}
+	if back := r.ReadBack; back != nil {
+		switch {
+		case !r.Write:
+			return errors.New("readBack is for writes: write: true is missing")
+		case !strings.Contains(r.Path+r.Body, idPlaceholder):
+			return fmt.Errorf("readBack takes writes that can be told apart: write %s into path or body", idPlaceholder)
+		case !strings.HasPrefix(back.Path, "/") || !strings.Contains(back.Path, idPlaceholder):
+			return fmt.Errorf("readBack.path %q must begin with a slash and have %s in it", back.Path, idPlaceholder)
 		}
 	}
 	for _, status := range r.Expect.Status {

@@ -78,7 +78,6 @@ var bad = []struct {
 	{edit("    for: 20s", "    repeat: {every: 1s, times: 3}"), ":21: faults[0].repeat: not supported yet"},
 	{edit("target: candidate", "target: procedure"), `:22: faults[0].target: a NetworkChaos is on pods, and the procedure is none`},
 	{edit("target: candidate", "target: database"), ":22: faults[0].target: unknown word \"database\"; known here: candidate, baseline, both, procedure, apiserver (a workload by its name is not supported yet)"},
-	{edit("mttr: 15s", "lostWrites: 0"), ":26: expect.lostWrites: not supported yet; supported: outcome, mttr"},
 	{edit("{path: /cart}", "{path: /cart, method: POST, body: {fromFile: cart.json}}"), ":18: load.requests[0].body: fromFile is not supported yet"},
 	{edit("{path: /cart}", "{path: /cart, headers: {Authorization: {fromSecret: token}}}"), ":18: load.requests[0].headers.Authorization: fromSecret is not supported yet"},
 	{edit("min: 40", "kind: threshold"), ":13: gate.kind: not supported yet; supported: errors and latency limits"},
@@ -280,6 +279,10 @@ var bad = []struct {
 	// What is expected, and how it is judged.
 	{edit("outcome: rolled-back", "outcome: rolledback"), `:26: expect.outcome: unknown word "rolledback"; known here: promoted, rolled-back, stuck, failed; did you mean "rolled-back"?`},
 	{edit("{outcome: rolled-back, mttr: 15s}", "{}"), ":26: expect: nothing is expected"},
+	{edit("mttr: 15s", "lostWrites: 0"), ":26: expect.lostWrites: not measured without a request that is read back"},
+	{edit("mttr: 15s", "lostWrites: -1", "{path: /cart}", "{path: '/a/{{.ID}}', method: PUT, write: true, readBack: {path: '/a/{{.ID}}'}}"), ":26: expect.lostWrites: fewer than none"},
+	{edit("path: /cart", "path: '/a/{{.ID}}', method: PUT, write: true, readBack: {}"), ":18: load.requests[0].readBack.path: missing"},
+	{edit("path: /cart", "path: '/a', method: PUT, write: true, readBack: {path: '/a/{{.ID}}'}"), ":18: load.requests[0]: readBack takes writes that can be told apart"},
 	{edit("mttr: 15s", "diff: none"), ":26: expect.diff: not measured without load.diff"},
 	{edit("mttr: 15s", "diff: 0", "  rate: 200/s", "  rate: 200/s\n  diff: {}"), `:27: expect.diff: 0 is not a text`},
 	{edit("mttr: 15s", "diff: some", "  rate: 200/s", "  rate: 200/s\n  diff: {}"), `:27: expect.diff: unknown word "some"; known here: none`},

@@ -275,6 +275,9 @@ func (v *validator) expect(lastingFault bool) {
 	v.want(e.Detection == nil || v.given("gate"), "expect.detection", "not measured without a gate: add one, or leave this out")
 	v.want(e.Detection == nil || e.Outcome != "promoted", "expect.detection", "not measured in a release that is promoted: nothing is decided against it")
 	v.want(e.Procedure == nil || v.s.Procedure != nil, "expect.procedure", "there is no procedure: leave this out")
+	v.want(e.LostWrites == nil || *e.LostWrites >= 0, "expect.lostWrites", "fewer than none cannot be lost")
+	v.want(e.LostWrites == nil || slices.ContainsFunc(v.s.Load.Requests, func(r loadgen.RequestSpec) bool { return r.ReadBack != nil }), "expect.lostWrites",
+		"not measured without a request that is read back: write readBack, or leave this out")
 	v.want(e.Diff == "" || v.s.Load.Diff != nil, "expect.diff", "not measured without load.diff: add it, or leave this out")
 	v.want(e.RecoverAfterFault == nil || lastingFault, "expect.recoverAfterFault",
 		"not measured without a fault that lasts: add one with for, or leave this out")

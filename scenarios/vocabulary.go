@@ -17,25 +17,26 @@ import (
 
 // required are the keys a section cannot do without.
 var required = map[reflect.Type][]string{
-	reflect.TypeFor[Scenario]():            {"apiVersion", "kind", "metadata", "why", "app", "load", "expect"},
-	reflect.TypeFor[Metadata]():            {"name"},
-	reflect.TypeFor[release.App]():         {"image", "service", "ports"},
-	reflect.TypeFor[dependencies.Spec]():   {"name", "image"},
-	reflect.TypeFor[dependencies.HTTP]():   {"path"},
-	reflect.TypeFor[release.Manifests]():   {"baseline", "candidate"},
-	reflect.TypeFor[release.Match]():       {"value"},
-	reflect.TypeFor[release.Supersede]():   {"step", "by"},
-	reflect.TypeFor[gates.ErrorLimit]():    {"max"},
-	reflect.TypeFor[gates.Prometheus]():    {"url", "query"},
-	reflect.TypeFor[gates.Webhook]():       {"url"},
-	reflect.TypeFor[gates.Job]():           {"image"},
-	reflect.TypeFor[loadgen.Spec]():        {"slo"},
-	reflect.TypeFor[loadgen.ReplaySpec]():  {"file"},
-	reflect.TypeFor[history.SLO]():         {"latency", "availability"},
-	reflect.TypeFor[loadgen.RequestSpec](): {"path"},
-	reflect.TypeFor[faults.Spec]():         {"at", "target", "chaos"},
-	reflect.TypeFor[faults.Chaos]():        {"kind", "spec"},
-	reflect.TypeFor[history.Control]():     {"verdict"},
+	reflect.TypeFor[Scenario]():             {"apiVersion", "kind", "metadata", "why", "app", "load", "expect"},
+	reflect.TypeFor[Metadata]():             {"name"},
+	reflect.TypeFor[release.App]():          {"image", "service", "ports"},
+	reflect.TypeFor[dependencies.Spec]():    {"name", "image"},
+	reflect.TypeFor[dependencies.HTTP]():    {"path"},
+	reflect.TypeFor[release.Manifests]():    {"baseline", "candidate"},
+	reflect.TypeFor[release.Match]():        {"value"},
+	reflect.TypeFor[release.Supersede]():    {"step", "by"},
+	reflect.TypeFor[gates.ErrorLimit]():     {"max"},
+	reflect.TypeFor[gates.Prometheus]():     {"url", "query"},
+	reflect.TypeFor[gates.Webhook]():        {"url"},
+	reflect.TypeFor[gates.Job]():            {"image"},
+	reflect.TypeFor[loadgen.Spec]():         {"slo"},
+	reflect.TypeFor[loadgen.ReplaySpec]():   {"file"},
+	reflect.TypeFor[history.SLO]():          {"latency", "availability"},
+	reflect.TypeFor[loadgen.RequestSpec]():  {"path"},
+	reflect.TypeFor[loadgen.ReadBackSpec](): {"path"},
+	reflect.TypeFor[faults.Spec]():          {"at", "target", "chaos"},
+	reflect.TypeFor[faults.Chaos]():         {"kind", "spec"},
+	reflect.TypeFor[history.Control]():      {"verdict"},
 }
 
 // choice is a key whose value is one of a few words.
@@ -76,7 +77,7 @@ var choices = map[string]choice{
 }
 
 // expectations are the checks of what a scenario expects: each is named after its key.
-var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault", "procedure", "diff"}
+var expectations = []string{"outcome", "mttr", "detection", "availability", "recoverAfterFault", "procedure", "lostWrites", "diff"}
 
 // judge says what is wrong with word; "" if nothing is.
 func (c choice) judge(word string) string {
@@ -113,7 +114,6 @@ var planned = map[string]string{
 	"load.mirror":          generated,
 	"load.requests[].auth": "headers, with " + literal,
 	"faults[].repeat":      "one entry under faults for each time",
-	"expect.lostWrites":    measured,
 }
 
 const (

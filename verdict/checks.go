@@ -24,6 +24,7 @@ var checks = []Check{
 	availabilityCheck{},
 	recoverAfterFaultCheck{},
 	procedureCheck{},
+	lostWritesCheck{},
 	diffCheck{},
 }
 

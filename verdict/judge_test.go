@@ -139,6 +139,8 @@ func TestEachCheckCanFail(t *testing.T) {
 			func() *story { return faulty(10).outage(8, 10.5, refused) }, func() *story { return faulty(10).outage(8, 12, refused) }},
 		"procedure": {history.Expect{Procedure: &history.ExpectProcedure{Exit: 3}},
 			func() *story { return ending(history.ProcedureEnded{Attempt: 1, Exit: 3}) }, func() *story { return ending(history.ProcedureEnded{Attempt: 1}) }},
+		"lostWrites": {history.Expect{LostWrites: new(int)},
+			func() *story { return readBack(history.ReadBack{Acknowledged: 9, Kept: 9}) }, func() *story { return readBack(history.ReadBack{Acknowledged: 9, Kept: 8, Lost: 1}) }},
 		"diff": {history.Expect{Diff: "none"}, func() *story { return compared(same) }, func() *story { return compared(another) }},
 	}
 	for _, check := range checks {

@@ -10,7 +10,7 @@ import (
 // count is the sums of the period; planned and sent come from the load's own books,
 // or from the requests if those were never closed.
 func (e *Evidence) count() Requests {
-	c := Requests{LatencyP99Ms: e.latency(0.99)}
+	c := Requests{LatencyP99Ms: e.latency(0.99), LostWrites: e.lostWrites()}
 	for i, r := range e.series.arrivals {
 		if e.series.bad[i] {
 			c.Bad++

@@ -123,7 +123,7 @@ type Requests struct {
 	// LatencyP99Ms is by nearest rank, from the intended arrival; null if fewer than 99 %
 	// were ever over with, well or badly.
 	LatencyP99Ms *float64 `json:"latencyP99Ms"`
-	// LostWrites is not measured yet: null.
+	// LostWrites were answered well and are gone; null unless all were looked for.
 	LostWrites        *int64 `json:"lostWrites"`
 	ReleaseErrorP99Us int64  `json:"releaseErrorP99Us"`
 }

@@ -5,6 +5,7 @@
 //	GET  /cart    200 and a cart, as JSON
 //	POST /orders  201 and the order, as JSON
 //	POST /judge   a webhook for gates: whether a candidate has failed too much
+//	PUT  /ledger/KEY  201, and keeps the key; GET finds it, or says 404
 //	GET  /moved   302 to /cart
 //	GET  /metrics requests and their durations, for Prometheus
 //	GET  /ready   200 when it wants traffic, 503 when it does not
@@ -26,7 +27,7 @@
 //	WARM_UP      how long it listens before it can serve, such as 10s: 503 until then; 0s
 //	COLD         how many requests it answers with 503 before it can serve; 0
 //	SEAT         a file that shops share: the first that is asked for anything takes it, all others answer 503; none
-//	STORE        host:port of a Redis that counts the orders; without one, each shop counts its own
+//	STORE        host:port of a Redis that counts the orders and keeps the ledger; without one, each shop has its own
 //	TOTAL        what it says that the cart costs, which is 7
 //
 // LATENCY, AT_ONCE, ERROR_RATE, BLACK_HOLE and STORE leave /ready, /metrics and /judge alone; nothing changes /live. On SIGTERM it takes no new

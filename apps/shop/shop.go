@@ -17,17 +17,17 @@ import (
 // shop answers requests as its config says.
 type shop struct {
 	config
-	next func(context.Context) (int64, error) // order's number
-	warm time.Time                            // from when on it can serve
-	cold atomic.Int64                         // requests that it has answered, while it was cold
-	busy chan struct{}                        // has room for requests that it can think about at once; nil for any number
+	counts counts
+	warm   time.Time     // from when on it can serve
+	cold   atomic.Int64  // requests that it has answered, while it was cold
+	busy   chan struct{} // has room for requests that it can think about at once; nil for any number
 
 	mu     sync.Mutex // guards chance
 	chance *rand.Rand
 }
 
 func newShop(config config) http.Handler {
-	s := &shop{config: config, next: orders(config), warm: time.Now().Add(config.warmUp), chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
+	s := &shop{config: config, counts: newCounts(config), warm: time.Now().Add(config.warmUp), chance: rand.New(rand.NewPCG(config.seed, hostSeed()))}
 	if config.atOnce > 0 {
 		s.busy = make(chan struct{}, config.atOnce)
 	}
@@ -35,6 +35,8 @@ func newShop(config config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /cart", metrics.of(s.misbehaving(s.cart)))
 	mux.Handle("GET /moved", metrics.of(s.misbehaving(s.moved)))
+	mux.Handle("PUT /ledger/{key}", metrics.of(s.misbehaving(s.keep)))
+	mux.Handle("GET /ledger/{key}", metrics.of(s.misbehaving(s.find)))
 	mux.Handle("POST /orders", metrics.of(s.misbehaving(s.order)))
 	mux.Handle("GET /metrics", metrics.handler())
 	mux.HandleFunc("POST /judge", judge)
@@ -43,13 +45,37 @@ func newShop(config config) http.Handler {
 	return mux
 }
 
-// orders counts them, in the store if there is one.
-func orders(config config) func(context.Context) (int64, error) {
+// counts are the orders and the ledger.
+type counts interface {
+	order(context.Context) (int64, error) // the next one's number
+	keep(ctx context.Context, key string) error
+	has(ctx context.Context, key string) (bool, error)
+}
+
+// newCounts keeps them in the store if there is one.
+func newCounts(config config) counts {
 	if config.store != "" {
-		return (&store{address: config.store}).order
+		return &store{address: config.store}
 	}
-	var counted atomic.Int64
-	return func(context.Context) (int64, error) { return counted.Add(1), nil }
+	return &own{}
+}
+
+// own is what a shop without a store counts by itself, and forgets when it ends.
+type own struct {
+	orders atomic.Int64
+	ledger sync.Map
+}
+
+func (o *own) order(context.Context) (int64, error) { return o.orders.Add(1), nil }
+
+func (o *own) keep(_ context.Context, key string) error {
+	o.ledger.Store(key, true)
+	return nil
+}
+
+func (o *own) has(_ context.Context, key string) (bool, error) {
+	_, there := o.ledger.Load(key)
+	return there, nil
 }
 
 // misbehaving does to an answer what the config asks for.
@@ -142,13 +168,37 @@ func (s *shop) moved(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) order(w http.ResponseWriter, r *http.Request) {
-	number, err := s.next(r.Context())
+	number, err := s.counts.order(r.Context())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "shop: the store:", err)
 		http.Error(w, "no order without the store", http.StatusServiceUnavailable)
 		return
 	}
 	reply(w, http.StatusCreated, map[string]any{"order": number})
+}
+
+// keep writes a key into the ledger.
+func (s *shop) keep(w http.ResponseWriter, r *http.Request) {
+	if err := s.counts.keep(r.Context(), r.PathValue("key")); err != nil {
+		fmt.Fprintln(os.Stderr, "shop: the store:", err)
+		http.Error(w, "no ledger without the store", http.StatusServiceUnavailable)
+		return
+	}
+	reply(w, http.StatusCreated, map[string]any{"kept": r.PathValue("key")})
+}
+
+// find says whether a key is in the ledger.
+func (s *shop) find(w http.ResponseWriter, r *http.Request) {
+	there, err := s.counts.has(r.Context(), r.PathValue("key"))
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "shop: the store:", err)
+		http.Error(w, "no ledger without the store", http.StatusServiceUnavailable)
+	case !there:
+		http.Error(w, "not in the ledger", http.StatusNotFound)
+	default:
+		reply(w, http.StatusOK, map[string]any{"kept": r.PathValue("key")})
+	}
 }
 
 func (s *shop) readiness(w http.ResponseWriter, _ *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -35,12 +36,45 @@ func answering(t *testing.T, answers ...string) (address string) {
 
 // asked reads one command: *2, $4, INCR, $6, orders.
 func asked(lines *bufio.Scanner) bool {
-	for range 5 {
+	if !lines.Scan() {
+		return false
+	}
+	words, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "*"))
+	for range 2 * words {
 		if !lines.Scan() {
 			return false
 		}
 	}
-	return true
+	return err == nil
+}
+
+func TestLedger(t *testing.T) {
+	for _, row := range []struct {
+		why, request, answer string
+		status               int
+	}{
+		{"kept in the store", "PUT /ledger/a", ":1\r\n", http.StatusCreated},
+		{"there", "GET /ledger/a", ":1\r\n", http.StatusOK},
+		{"not there", "GET /ledger/a", ":0\r\n", http.StatusNotFound},
+		{"the store refuses to keep it", "PUT /ledger/a", "-READONLY\r\n", http.StatusServiceUnavailable},
+		// Nobody knows: that is not to say that it is lost.
+		{"the store is lost", "GET /ledger/a", "", http.StatusServiceUnavailable},
+	} {
+		method, path, _ := strings.Cut(row.request, " ")
+		if w := get(t, method, path, "STORE="+answering(t, row.answer)); w.Code != row.status {
+			t.Errorf("%s: got %d, %q", row.why, w.Code, w.Body)
+		}
+	}
+	// Without a store it is the shop's own.
+	alone := &own{}
+	if err := alone.keep(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]bool{"a": true, "b": false} {
+		if there, err := alone.has(t.Context(), key); there != want || err != nil {
+			t.Errorf("%s: got %v, %v", key, there, err)
+		}
+	}
 }
 
 func TestOrdersAreKeptInTheStore(t *testing.T) {

@@ -1,0 +1,157 @@
+package loadgen
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+)
+
+// idPlaceholder stands for the id of the request, which no other one has.
+const idPlaceholder = "{{.ID}}"
+
+// fill puts the request's id where its path and body ask for it.
+func (a *arrival) fill(id string) {
+	if !strings.Contains(a.spec.Path, idPlaceholder) && !strings.Contains(a.spec.Body, idPlaceholder) {
+		return
+	}
+	a.target.URL = strings.ReplaceAll(a.target.URL, idPlaceholder, id)
+	a.target.Body = []byte(strings.ReplaceAll(string(a.target.Body), idPlaceholder, id))
+}
+
+// ledger holds the writes that were answered well and can be asked for.
+type ledger struct {
+	mu           sync.Mutex
+	acknowledged []written
+}
+
+type written struct {
+	back *ReadBackSpec
+	id   string
+}
+
+func (l *ledger) add(back *ReadBackSpec, id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acknowledged = append(l.acknowledged, written{back, id})
+}
+
+const (
+	readersAtOnce = 32
+	// readPasses is how often what is not found is asked for, readPause apart: a store may
+	// need a moment.
+	readPasses = 3
+	readPause  = time.Second
+	// readWithin bounds all of it; what was not asked for by then is unknown.
+	readWithin = 30 * time.Second
+	lostShown  = 10
+)
+
+// found says what became of a write.
+type found int
+
+const (
+	unknown found = iota
+	kept
+	lost
+)
+
+// readBack asks for every write that was answered well, the way in that users have, and
+// tells what came of it. Without such requests it does nothing.
+func (s *sending) readBack() {
+	asked := false
+	for _, r := range s.spec.Requests {
+		asked = asked || r.ReadBack != nil
+	}
+	if !asked {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
+	defer cancel()
+	all := s.ledger.acknowledged
+	became := make([]found, len(all))
+	for pass := range readPasses {
+		if pass > 0 && !pause(ctx, readPause) {
+			break
+		}
+		if s.readAll(ctx, all, became) {
+			break
+		}
+	}
+	told := history.ReadBack{Acknowledged: int64(len(all))}
+	for i, f := range became {
+		switch f {
+		case kept:
+			told.Kept++
+		case unknown:
+			told.Unknown++
+		case lost:
+			told.Lost++
+			if len(told.Samples) < lostShown {
+				told.Samples = append(told.Samples, all[i].id)
+			}
+		}
+	}
+	s.Sink.Event(history.NewEvent(s.Clock.Now(), told))
+}
+
+// readAll asks for all that is not known to be kept, and reports whether nothing is left.
+func (s *sending) readAll(ctx context.Context, all []written, became []found) (done bool) {
+	var reading sync.WaitGroup
+	slots := make(chan struct{}, readersAtOnce)
+	for i := range all {
+		if became[i] == kept {
+			continue
+		}
+		slots <- struct{}{}
+		reading.Go(func() {
+			defer func() { <-slots }()
+			if now := s.read(ctx, all[i]); now != unknown {
+				became[i] = now
+			}
+		})
+	}
+	reading.Wait()
+	for _, f := range became {
+		if f != kept {
+			return false
+		}
+	}
+	return true
+}
+
+// read asks for one write.
+func (s *sending) read(ctx context.Context, w written) found {
+	ctx, cancel := context.WithTimeout(ctx, s.spec.Timeout.D())
+	defer cancel()
+	target := RequestSpec{Path: strings.ReplaceAll(w.back.Path, idPlaceholder, w.id)}.target(s.Host)
+	request, err := newRequest(&target, w.id+"-read")
+	if err != nil {
+		return unknown
+	}
+	_, status, err := s.client.exchange(request.WithContext(ctx))
+	switch {
+	case err != nil:
+		return unknown
+	case status == http.StatusNotFound || status == http.StatusGone:
+		return lost
+	case (ExpectSpec{}).met(status):
+		return kept
+	}
+	return unknown
+}
+
+// pause waits, unless ctx is done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
