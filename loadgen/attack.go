@@ -105,7 +105,9 @@ func (s *sending) release(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
-		next.fill(s.id(next))
+		if s.spec.Replay == nil { // what was recorded is sent as it was
+			next.fill(s.id(next))
+		}
 		intended := began.After(next.offset)
 		if !waitUntil(ctx, s.Clock.Time(intended)) {
 			return nil

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -191,6 +192,25 @@ func TestReplayKeepsTheSpacing(t *testing.T) {
 		if want := 2 * float64(row.speed); spec.Rate.PerSecond() != want {
 			t.Errorf("at speed %g the rate is %s, want %g/s", row.speed, spec.Rate, want)
 		}
+	}
+}
+
+// What was recorded is sent as it was, whatever stands in it.
+func TestReplayFillsNothingIn(t *testing.T) {
+	var mu sync.Mutex
+	paths := map[string]bool{}
+	dial := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		paths[r.URL.Path] = true
+	})
+	attack(t, dial, func(a *Attack) {
+		spec := replaying(t, `{"at":"0s","path":"/a/{{.ID}}"}`+"\n"+`{"at":"10ms","path":"/${b}"}`, ReplaySpec{}.WithDefaults())
+		spec.SLO, spec.Timeout = a.Spec.SLO, a.Spec.Timeout
+		a.Spec = spec
+	})
+	if len(paths) != 2 || !paths["/a/{{.ID}}"] || !paths["/${b}"] {
+		t.Errorf("asked for %v", paths)
 	}
 }
 

@@ -110,8 +110,8 @@ var planned = map[string]string{
 	"app.candidate.patch":  variants,
 	"release.procedure":    "procedure, beside release",
 	"gate.kind":            thresholds,
-	"load.capture":         generated,
-	"load.mirror":          generated,
+	"load.capture":         "load.replay, of a HAR or an access log",
+	"load.mirror":          "load.diff, which asks both versions directly",
 	"load.requests[].auth": "headers, with " + literal,
 	"faults[].repeat":      "one entry under faults for each time",
 }
@@ -119,7 +119,6 @@ var planned = map[string]string{
 const (
 	variants   = "image, env, command, args and replicas differ between the versions"
 	thresholds = "errors and latency limits, sequential, compare, prometheus, webhook, command and approval"
-	generated  = "load.requests"
 	literal    = "the text itself"
 )
 
