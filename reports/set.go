@@ -54,7 +54,9 @@ func SetClosing(s verdict.Set) Reporter {
 				for i, c := range row {
 					words[i] = c.Text
 				}
-				fmt.Fprintln(out, strings.Join(words, "\t"))
+				if _, err := fmt.Fprintln(out, strings.Join(words, "\t")); err != nil {
+					return err
+				}
 			}
 			if err := out.Flush(); err != nil {
 				return err
