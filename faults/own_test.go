@@ -127,7 +127,7 @@ func TestSpecsOfOurOwnKindsAreRead(t *testing.T) {
 	}{
 		{ownSpec(KindProcedure, TargetProcedure, `{"action":"maim"}`, At{Write: 1}), `no action "maim"; known are ProcedureChaos interrupt, ProcedureChaos kill`},
 		{ownSpec(KindProcedure, TargetProcedure, `{"action":"kill","mode":"all"}`, At{Write: 1}), `unknown key "mode"`},
-		{ownSpec(KindProcedure, TargetProcedure, `{"action":"interrupt","grace":"-1s"}`, At{Write: 1}), "grace"},
+		{ownSpec(KindProcedure, TargetProcedure, `{"action":"interrupt","grace":"0s"}`, At{Write: 1}), "chaos.spec.grace: write how long"},
 		{ownSpec(KindProcedure, "candidate", `{"action":"kill"}`, At{Write: 1}), "write target: procedure"},
 		{ownSpec(KindRequest, TargetProcedure, `{"action":"hold"}`, somePatch), "write target: apiserver"},
 		{ownSpec(KindRequest, TargetAPIServer, `{"action":"hold"}`, At{Write: 1}), "on one request"},
