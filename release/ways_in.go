@@ -25,18 +25,16 @@ func (i *Installation) waysIn(ctx context.Context) ([]wayIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rules [][]gatewayv1.HTTPBackendRef
+	if len(routes) == 0 {
+		return []wayIn{{i.App.Service, 1}}, nil
+	}
+	var rules []gatewayv1.HTTPRouteRule
 	for _, route := range routes {
-		for _, rule := range route.Spec.Rules {
-			rules = append(rules, rule.BackendRefs)
-		}
+		rules = append(rules, route.Spec.Rules...)
 	}
 	var ways []wayIn
-	for _, backends := range rules {
-		ways = append(ways, divide(backends, 1/float64(len(rules)))...)
-	}
-	if len(routes) == 0 {
-		ways = []wayIn{{i.App.Service, 1}}
+	for _, rule := range rules {
+		ways = append(ways, divide(rule.BackendRefs, 1/float64(len(rules)))...)
 	}
 	return ways, nil
 }

@@ -4,25 +4,15 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/cutover-dev/cutover/bench"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-delay:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(bench.Main("bench-delay", run)) }
 
 // run is the benchmark, or what the benchmark starts itself as.
 func run(ctx context.Context, args []string) error {

@@ -4,23 +4,13 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/cutover-dev/cutover/bench"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-mttr:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(bench.Main("bench-mttr", run)) }
 
 func run(ctx context.Context, args []string) error {
 	var s sizes
