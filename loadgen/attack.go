@@ -105,8 +105,9 @@ func (s *sending) release(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
+		next.id = s.RunID + "-" + strconv.FormatInt(next.seq, 10)
 		if s.spec.Replay == nil { // what was recorded is sent as it was
-			next.fill(s.id(next))
+			next.fill()
 		}
 		intended := began.After(next.offset)
 		if !waitUntil(ctx, s.Clock.Time(intended)) {
@@ -120,7 +121,7 @@ func (s *sending) release(ctx context.Context) error {
 		default:
 			go s.turnAway(next, intended)
 		}
-		s.mirror.offer(next, s.id(next)) //nolint:contextcheck // the end of the load ends no request
+		s.mirror.offer(next) //nolint:contextcheck // the end of the load ends no request
 	}
 }
 
@@ -173,8 +174,6 @@ func (s *sending) record(next arrival, intended history.Micros) history.Request 
 		Intended: intended,
 		Sent:     history.Never,
 		Done:     history.Never,
-		ID:       s.id(next),
+		ID:       next.id,
 	}
 }
-
-func (s *sending) id(next arrival) string { return s.RunID + "-" + strconv.FormatInt(next.seq, 10) }

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,12 +15,12 @@ import (
 const idPlaceholder = "{{.ID}}"
 
 // fill puts the request's id where its path and body ask for it.
-func (a *arrival) fill(id string) {
+func (a *arrival) fill() {
 	if !strings.Contains(a.spec.Path, idPlaceholder) && !strings.Contains(a.spec.Body, idPlaceholder) {
 		return
 	}
-	a.target.URL = strings.ReplaceAll(a.target.URL, idPlaceholder, id)
-	a.target.Body = []byte(strings.ReplaceAll(string(a.target.Body), idPlaceholder, id))
+	a.target.URL = strings.ReplaceAll(a.target.URL, idPlaceholder, a.id)
+	a.target.Body = []byte(strings.ReplaceAll(string(a.target.Body), idPlaceholder, a.id))
 }
 
 // ledger holds the writes that were answered well and can be asked for.
@@ -62,11 +63,7 @@ const (
 // readBack asks for every write that was answered well, the way in that users have, and
 // tells what came of it. Without such requests it does nothing.
 func (s *sending) readBack() {
-	asked := false
-	for _, r := range s.spec.Requests {
-		asked = asked || r.ReadBack != nil
-	}
-	if !asked {
+	if !slices.ContainsFunc(s.spec.Requests, func(r RequestSpec) bool { return r.ReadBack != nil }) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin)

@@ -120,7 +120,7 @@ func (m *mirror) look(ctx context.Context) {
 }
 
 // offer chooses by chance whether a request is compared, and never waits.
-func (m *mirror) offer(next arrival, id string) {
+func (m *mirror) offer(next arrival) {
 	if m == nil || !m.spec.compares(next.spec) || m.rand.Float64() >= float64(m.spec.Share) {
 		return
 	}
@@ -138,14 +138,14 @@ func (m *mirror) offer(next arrival, id string) {
 	select {
 	case m.slots <- struct{}{}:
 		m.underway.Add(1)
-		go m.compare(next, id, now, chance)
+		go m.compare(next, now, chance)
 	default:
 		m.dropped[tooMany].Add(1)
 	}
 }
 
 // compare asks all three, in random order, one after the other.
-func (m *mirror) compare(next arrival, id string, now *pods, chance *rand.Rand) {
+func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
 	defer m.underway.Done()
 	defer func() { <-m.slots }()
 	ctx, cancel := context.WithTimeout(context.Background(), m.timeout)
@@ -154,7 +154,7 @@ func (m *mirror) compare(next arrival, id string, now *pods, chance *rand.Rand) 
 	whom := [3]string{now.baseline[two[0]], now.baseline[two[1]], now.candidate[chance.IntN(len(now.candidate))]}
 	var got [3]map[string]string
 	for _, i := range chance.Perm(len(whom)) {
-		answer, err := m.ask(ctx, next, id, whom[i])
+		answer, err := m.ask(ctx, next, whom[i])
 		if err != nil {
 			silent := baselineSilent
 			if i == 2 {
@@ -165,13 +165,13 @@ func (m *mirror) compare(next arrival, id string, now *pods, chance *rand.Rand) 
 		}
 		got[i] = answer.fields(m.ignore)
 	}
-	m.comparison.add(next.spec.Name(), id, answers{baseline: [2]map[string]string{got[0], got[1]}, candidate: got[2]})
+	m.comparison.add(next.spec.Name(), next.id, answers{baseline: [2]map[string]string{got[0], got[1]}, candidate: got[2]})
 }
 
 // ask sends the request to a pod. All three get the same id, so that an answer may
 // repeat it.
-func (m *mirror) ask(ctx context.Context, next arrival, id, address string) (reply, error) {
-	request, err := newRequest(&next.target, id)
+func (m *mirror) ask(ctx context.Context, next arrival, address string) (reply, error) {
+	request, err := newRequest(&next.target, next.id)
 	if err != nil {
 		return reply{}, err
 	}

@@ -23,6 +23,7 @@ type plan struct {
 // arrival is one planned request.
 type arrival struct {
 	seq    int64
+	id     string        // of the request, which no other one has
 	offset time.Duration // from the beginning of the load
 	spec   *RequestSpec
 	target vegeta.Target
