@@ -205,6 +205,19 @@ func (t *trial) dial(ctx context.Context, from, to string) attempt {
 	return result
 }
 
+// awaitDNS waits until the prober at an address finds another by name.
+func (t *trial) awaitDNS(ctx context.Context, node, from string) {
+	t.Helper()
+	var last attempt
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+		last = t.dial(ctx, from, "prober.default.svc.cluster.local:80")
+		return last.Failed == "", nil
+	})
+	if err != nil {
+		t.Fatalf("no DNS on %s: %v; %s", node, err, last.Failed)
+	}
+}
+
 func podsReachEverything(ctx context.Context, t *trial) {
 	on := t.probers(ctx, 3)
 	reach := []string{
@@ -218,6 +231,9 @@ func podsReachEverything(ctx context.Context, t *trial) {
 	}
 	for name, pods := range on {
 		from := pods[0].Status.PodIP
+		// CoreDNS is deployed when a cluster is up, and each node's kube-proxy hears of
+		// its pod at a time of its own.
+		t.awaitDNS(ctx, name, from)
 		for _, to := range reach {
 			// A Service picks a pod by chance: that it works once says little.
 			for range 5 {
