@@ -7,8 +7,11 @@ type Diff struct {
 	Compared int64            `json:"compared"`          // of which all three were answered
 	Dropped  map[string]int64 `json:"dropped,omitempty"` // by the reason
 	Requests map[string]int64 `json:"requests"`          // compared, by kind of request; 0 of one that never was
-	Fields   int              `json:"fields"`            // that were compared, of all kinds of requests
-	Odd      []OddField       `json:"odd,omitempty"`     // the fields in which some answer was the odd one
+	// Large are those compared of which a body was too large to be taken apart into
+	// fields: it was compared by its length and its hash.
+	Large  int64      `json:"large,omitempty"`
+	Fields int        `json:"fields"`        // that were compared, of all kinds of requests
+	Odd    []OddField `json:"odd,omitempty"` // the fields in which some answers differed
 }
 
 // OddField is a field of the answers to one kind of request.
@@ -17,6 +20,7 @@ type OddField struct {
 	Field     string     `json:"field"`            // "status", "header.Content-Type", "body.items[0].price"
 	Candidate int64      `json:"candidate"`        // how often the candidate's was the odd one
 	Baseline  int64      `json:"baseline"`         // how often one of the baseline's was
+	AllDiffer int64      `json:"allDiffer"`        // how often all three differed, as ids do
 	Sample    *OddSample `json:"sample,omitempty"` // the first time that it was the candidate's
 }
 

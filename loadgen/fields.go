@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -26,41 +27,50 @@ const (
 type reply struct {
 	status int
 	header http.Header
-	body   []byte // its first parsedBody bytes
+	body   []byte // nil of one that is too large
 	size   int64
-	sum    hash.Hash // of all of it
+	sum    hash.Hash // of all of the body
 }
 
-// newReply reads response to its end and keeps no more of it than is taken apart.
+// newReply reads response to its end. It keeps no more of a body than is taken apart, and
+// nothing of one that says itself that it is larger.
 func newReply(response *http.Response) (reply, error) {
 	r := reply{status: response.StatusCode, header: response.Header, sum: sha256.New()}
-	var kept bytes.Buffer
-	beginning, err := io.Copy(io.MultiWriter(&kept, r.sum), io.LimitReader(response.Body, parsedBody))
-	if err != nil {
-		return reply{}, err
+	if response.ContentLength <= parsedBody {
+		var kept bytes.Buffer
+		kept.Grow(int(max(response.ContentLength, 0)))
+		var err error
+		if r.size, err = io.Copy(io.MultiWriter(&kept, r.sum), io.LimitReader(response.Body, parsedBody)); err != nil {
+			return reply{}, err
+		}
+		r.body = kept.Bytes()
 	}
 	rest, err := io.Copy(r.sum, response.Body)
-	r.body, r.size = kept.Bytes(), beginning+rest
+	r.size += rest
+	if r.size > parsedBody {
+		r.body = nil
+	}
 	return r, err
 }
 
 // fields takes the answer apart into fields and their values: "status", "format" of the
 // body, "header.Content-Type", and "body.items[0].price" where the body is JSON, or else
-// "body", its hash.
-func (r reply) fields(differs ignored) map[string]string {
-	found := map[string]string{"status": strconv.Itoa(r.status)}
+// "body", its hash. large says that the hash is for the body's size, or for how much is
+// in it, whatever it holds.
+func (r reply) fields(differs ignored) (found map[string]string, large bool) {
+	found = map[string]string{"status": strconv.Itoa(r.status)}
 	for name, values := range r.header {
 		if !slices.Contains(neverCompared, name) {
 			found["header."+name] = strconv.Quote(strings.Join(values, ", "))
 		}
 	}
-	found["format"] = r.takeApart(found)
+	found["format"], large = r.takeApart(found)
 	for field := range found {
 		if differs.has(field) {
 			delete(found, field)
 		}
 	}
-	return found
+	return found, large
 }
 
 // neverCompared are the headers that are of the connection and not of the answer (RFC
@@ -72,76 +82,110 @@ var neverCompared = []string{
 }
 
 // takeApart adds the fields of the body and returns its format.
-func (r reply) takeApart(found map[string]string) string {
+func (r reply) takeApart(found map[string]string) (format string, large bool) {
 	if r.size == 0 {
-		return "empty"
+		return "empty", false
 	}
-	if r.size <= parsedBody {
-		leaves := leaves{}
-		if value, ok := parseJSON(r.body); ok && leaves.add("body", value, 0) {
-			for field, text := range leaves {
-				found[field] = text
-			}
-			return "JSON"
+	if large = r.size > parsedBody; !large {
+		leaves, err := readJSON(r.body)
+		if err == nil {
+			maps.Copy(found, leaves)
+			return "JSON", false
 		}
+		large = errors.Is(err, errTooMuch)
 	}
 	found["body"] = fmt.Sprintf("%d bytes, sha256 %x", r.size, r.sum.Sum(nil)[:8])
-	return "text"
-}
-
-// parseJSON reads a body that is one JSON value. Numbers stay as they are written.
-func parseJSON(body []byte) (any, bool) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var value any
-	if decoder.Decode(&value) != nil {
-		return nil, false
-	}
-	_, err := decoder.Token()
-	return value, errors.Is(err, io.EOF)
+	return "text", large
 }
 
 // leaves are the values in a JSON document that hold no others, by their path.
 type leaves map[string]string
 
+var (
+	errTooMuch = errors.New("more is in the document than is taken apart")
+	errNotOne  = errors.New("the document does not end after its value")
+)
+
+// readJSON reads a body that is one JSON value, token by token: a document of a thousand
+// times as many values as are taken apart is given up, not held. Numbers stay as they are
+// written.
+func readJSON(body []byte) (leaves, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	found := leaves{}
+	if err := found.read(decoder, "body", 0); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errNotOne
+	}
+	return found, nil
+}
+
+// read reads the value at path.
+func (l leaves) read(decoder *json.Decoder, path string, depth int) error {
+	token, err := decoder.Token()
+	switch {
+	case err != nil:
+		return err
+	case depth > deepestLeaf:
+		return errTooMuch
+	}
+	switch token := token.(type) {
+	case json.Delim:
+		return l.readAll(decoder, token, path, depth)
+	case string:
+		return l.add(path, strconv.Quote(token))
+	case nil:
+		return l.add(path, "null")
+	default: // a number as it is written, true, false
+		return l.add(path, fmt.Sprint(token))
+	}
+}
+
+// readAll reads what is in the object or the array that has begun, and its end.
+func (l leaves) readAll(decoder *json.Decoder, began json.Delim, path string, depth int) error {
+	n := 0
+	for ; decoder.More(); n++ {
+		step := "[" + strconv.Itoa(n) + "]"
+		if began == '{' {
+			key, err := decoder.Token()
+			if err != nil {
+				return err
+			}
+			step = stepTo(key.(string)) //nolint:forcetypeassert // the decoder takes nothing else for a key
+		}
+		if err := l.read(decoder, path+step, depth+1); err != nil {
+			return err
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	switch {
+	case n > 0:
+		return nil
+	case began == '{':
+		return l.add(path, "{}")
+	}
+	return l.add(path, "[]")
+}
+
 var plainKey = regexp.MustCompile(`^[A-Za-z_][-A-Za-z0-9_]*$`)
 
-// add adds what is at path; false if it is too much.
-func (l leaves) add(path string, value any, depth int) bool {
-	if depth > deepestLeaf || len(l) >= maxLeaves {
-		return false
+func stepTo(key string) string {
+	if plainKey.MatchString(key) {
+		return "." + key
 	}
-	switch value := value.(type) {
-	case map[string]any:
-		for key, below := range value {
-			step := "." + key
-			if !plainKey.MatchString(key) {
-				step = "[" + strconv.Quote(key) + "]"
-			}
-			if !l.add(path+step, below, depth+1) {
-				return false
-			}
-		}
-		if len(value) == 0 {
-			l[path] = "{}"
-		}
-	case []any:
-		for i, below := range value {
-			if !l.add(path+"["+strconv.Itoa(i)+"]", below, depth+1) {
-				return false
-			}
-		}
-		if len(value) == 0 {
-			l[path] = "[]"
-		}
-	case string:
-		l[path] = strconv.Quote(value)
-	case nil:
-		l[path] = "null"
-	default: // a number as it is written, true, false
-		l[path] = fmt.Sprint(value)
+	return "[" + strconv.Quote(key) + "]"
+}
+
+func (l leaves) add(path, text string) error {
+	if len(l) >= maxLeaves {
+		return errTooMuch
 	}
-	return true
+	l[path] = text
+	return nil
 }
 
 // ignored are fields that may differ, each with all that is below it. An index may be

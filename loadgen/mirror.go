@@ -153,6 +153,7 @@ func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
 	two := chance.Perm(len(now.baseline))
 	whom := [3]string{now.baseline[two[0]], now.baseline[two[1]], now.candidate[chance.IntN(len(now.candidate))]}
 	var got [3]map[string]string
+	large := false
 	for _, i := range chance.Perm(len(whom)) {
 		answer, err := m.ask(ctx, next, whom[i])
 		if err != nil {
@@ -163,9 +164,10 @@ func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
 			m.dropped[silent].Add(1)
 			return
 		}
-		got[i] = answer.fields(m.ignore)
+		fields, tooLarge := answer.fields(m.ignore)
+		got[i], large = fields, large || tooLarge
 	}
-	m.comparison.add(next.spec.Name(), next.id, answers{baseline: [2]map[string]string{got[0], got[1]}, candidate: got[2]})
+	m.comparison.add(next.spec.Name(), next.id, answers{[2]map[string]string{got[0], got[1]}, got[2], large})
 }
 
 // ask sends the request to a pod. All three get the same id, so that an answer may

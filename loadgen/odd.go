@@ -14,15 +14,17 @@ import (
 type answers struct {
 	baseline  [2]map[string]string
 	candidate map[string]string
+	large     bool // a body was too large to be taken apart
 }
 
 // oddOne says whose value is the odd one of three.
 type oddOne int
 
 const (
-	nobody oddOne = iota // all are the same, or all differ
+	nobody oddOne = iota // all are the same
 	theBaseline
 	theCandidate
+	everybody // all differ
 )
 
 // odd says whose is the odd one, from which of the three are the same: the two of the
@@ -33,6 +35,8 @@ func odd(baselines, first, second bool) oddOne {
 		return theCandidate
 	case !baselines && first != second:
 		return theBaseline
+	case !baselines:
+		return everybody
 	}
 	return nobody
 }
@@ -69,6 +73,7 @@ const (
 type comparison struct {
 	mu       sync.Mutex
 	compared map[string]int64 // by request
+	large    int64
 	fields   map[fieldOf]*history.OddField
 }
 
@@ -83,6 +88,9 @@ func (c *comparison) add(request, id string, a answers) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.compared[request]++
+	if a.large {
+		c.large++
+	}
 	others := answers{baseline: [2]map[string]string{{}, {}}, candidate: map[string]string{}}
 	for _, field := range a.fields() {
 		counted, ok := c.field(request, field)
@@ -127,6 +135,8 @@ func (c *comparison) field(request, field string) (*history.OddField, bool) {
 
 func count(f *history.OddField, whose oddOne, id string, a answers, field string) {
 	switch whose {
+	case everybody:
+		f.AllDiffer++
 	case theBaseline:
 		f.Baseline++
 	case theCandidate:
@@ -152,16 +162,16 @@ func shown(fields map[string]string, field string) string {
 // secretHeaders are those of an answer whose values are nobody else's business.
 var secretHeaders = []string{"Set-Cookie", "Authorization", "Authentication-Info", "Www-Authenticate"}
 
-// result is what came of all of it; the fields of which some answer was odd, in order.
+// result is what came of all of it; the fields in which some answers differed, in order.
 func (c *comparison) result() history.Diff {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := history.Diff{Requests: maps.Clone(c.compared), Fields: len(c.fields)}
+	d := history.Diff{Requests: maps.Clone(c.compared), Large: c.large, Fields: len(c.fields)}
 	for _, n := range c.compared {
 		d.Compared += n
 	}
 	for _, f := range c.fields {
-		if f.Baseline+f.Candidate > 0 {
+		if f.Baseline+f.Candidate+f.AllDiffer > 0 {
 			d.Odd = append(d.Odd, *f)
 		}
 	}

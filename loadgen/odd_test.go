@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/cutover-dev/cutover/history"
 )
 
 // answered makes a reply of a body, as it comes over the wire.
@@ -49,8 +51,8 @@ func TestFieldsOfAnAnswer(t *testing.T) {
 		},
 	} {
 		row.want["status"] = "200"
-		got := answered(t, 200, row.header, row.body).fields(row.ignore)
-		if fmt.Sprint(got) != fmt.Sprint(row.want) {
+		got, large := answered(t, 200, row.header, row.body).fields(row.ignore)
+		if large || fmt.Sprint(got) != fmt.Sprint(row.want) {
 			t.Errorf("%s:\n got %v\nwant %v", row.comment, got, row.want)
 		}
 	}
@@ -62,14 +64,29 @@ func TestLargeAnswers(t *testing.T) {
 	deep := strings.Repeat("[", deepestLeaf+2) + strings.Repeat("]", deepestLeaf+2)
 	long := `"` + strings.Repeat("x", parsedBody) + `"`
 	for _, body := range []string{many, deep, long} {
-		one := answered(t, 200, nil, body)
-		if got := one.fields(nil); len(got) != 3 || got["format"] != "text" || len(one.body) > parsedBody {
-			t.Errorf("%.20q… has fields %.200v, want its hash alone", body, got)
+		one, large := answered(t, 200, nil, body).fields(nil)
+		if len(one) != 3 || one["format"] != "text" || !large {
+			t.Errorf("%.20q… has fields %.200v, want its hash alone", body, one)
 		}
-		other := answered(t, 200, nil, body[:len(body)-1]+" ")
-		if one.fields(nil)["body"] == other.fields(nil)["body"] {
+		other, _ := answered(t, 200, nil, body[:len(body)-1]+" ").fields(nil)
+		if one["body"] == other["body"] {
 			t.Errorf("%.20q…: its last byte is not compared", body)
 		}
+	}
+}
+
+// What is too large is not held, whether it says beforehand how large it is or not.
+func TestLargeAnswersAreNotKept(t *testing.T) {
+	body := strings.Repeat("x", 10*parsedBody)
+	for _, told := range []int64{int64(len(body)), -1} {
+		r, err := newReply(&http.Response{StatusCode: 200, ContentLength: told, Body: io.NopCloser(strings.NewReader(body))})
+		if err != nil || r.body != nil || r.size != int64(len(body)) {
+			t.Errorf("with a length of %d: %d of %d bytes are kept (%v)", told, len(r.body), r.size, err)
+		}
+	}
+	// One of the limit itself is.
+	if r := answered(t, 200, nil, body[:parsedBody]); len(r.body) != parsedBody {
+		t.Errorf("%d bytes are kept of %d", len(r.body), r.size)
 	}
 }
 
@@ -81,7 +98,7 @@ func TestOddOne(t *testing.T) {
 		want                     oddOne
 	}{
 		{"all the same", has("1"), has("1"), has("1"), nobody},
-		{"all different, as ids are", has("1"), has("2"), has("3"), nobody},
+		{"all different, as ids are", has("1"), has("2"), has("3"), everybody},
 		{"the candidate's", has("1"), has("1"), has("2"), theCandidate},
 		{"the first of the baseline's", has("2"), has("1"), has("1"), theBaseline},
 		{"the second of the baseline's", has("1"), has("2"), has("1"), theBaseline},
@@ -102,11 +119,11 @@ func TestComparisonCounts(t *testing.T) {
 	c := newComparison()
 	same := map[string]string{"status": "200", "body.total": "7", "header.Set-Cookie": `"a=1"`}
 	wrong := map[string]string{"status": "200", "body.total": "8", "header.Set-Cookie": `"a=2"`}
-	c.add("GET /cart", "run-1", answers{[2]map[string]string{same, same}, wrong})
-	c.add("GET /cart", "run-2", answers{[2]map[string]string{same, wrong}, same})
-	c.add("GET /other", "run-3", answers{[2]map[string]string{same, same}, same})
+	c.add("GET /cart", "run-1", answers{[2]map[string]string{same, same}, wrong, true})
+	c.add("GET /cart", "run-2", answers{[2]map[string]string{same, wrong}, same, false})
+	c.add("GET /other", "run-3", answers{[2]map[string]string{same, same}, same, false})
 	d := c.result()
-	if d.Compared != 3 || d.Fields != 6 || d.Requests["GET /cart"] != 2 || len(d.Odd) != 2 {
+	if d.Compared != 3 || d.Large != 1 || d.Fields != 6 || d.Requests["GET /cart"] != 2 || len(d.Odd) != 2 {
 		t.Fatalf("got %+v", d)
 	}
 	total := d.Odd[0]
@@ -119,6 +136,18 @@ func TestComparisonCounts(t *testing.T) {
 	}
 }
 
+// What differs always is counted, too, so that a reader sees that it was looked at.
+func TestComparisonCountsNoise(t *testing.T) {
+	c := newComparison()
+	id := func(value string) map[string]string { return map[string]string{"body.id": value} }
+	c.add("GET /", "", answers{[2]map[string]string{id("1"), id("2")}, id("3"), false})
+	c.add("GET /", "", answers{[2]map[string]string{id("4"), id("5")}, id("5"), false})
+	want := history.OddField{Request: "GET /", Field: "body.id", Baseline: 1, AllDiffer: 1}
+	if d := c.result(); len(d.Odd) != 1 || d.Odd[0] != want {
+		t.Errorf("got %+v, want %+v", d.Odd, want)
+	}
+}
+
 // Documents whose keys are never the same again are counted in bounded memory, and what
 // is wrong with their values is seen all the same.
 func TestEndlessFields(t *testing.T) {
@@ -126,7 +155,7 @@ func TestEndlessFields(t *testing.T) {
 	for i := range maxFields + 50 {
 		one := map[string]string{fmt.Sprintf("body.k%d", i): "1"}
 		other := map[string]string{fmt.Sprintf("body.k%d", i): "2"}
-		c.add("GET /", "", answers{[2]map[string]string{one, one}, other})
+		c.add("GET /", "", answers{[2]map[string]string{one, one}, other, false})
 	}
 	d := c.result()
 	if d.Fields != maxFields+1 {
@@ -149,7 +178,8 @@ func FuzzFields(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return r.fields(ignored{"body.a[*].b"})
+			fields, _ := r.fields(ignored{"body.a[*].b"})
+			return fields
 		}
 		one, other := read(), read()
 		if len(one) > maxLeaves+3 || fmt.Sprint(one) != fmt.Sprint(other) {
