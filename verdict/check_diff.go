@@ -26,9 +26,9 @@ func (diffCheck) Judge(e *Evidence) Finding {
 		return Finding{Status: CheckUnjudged, Because: "no answers were compared"}
 	}
 	if len(d.Differing) == 0 {
-		request, n := d.leastCompared()
+		request, _ := d.leastCompared()
 		return Finding{Status: CheckPass, Got: "none", Because: fmt.Sprintf("%s compared in %s; one that differs in %s of the answers to %s would have been found",
-			plural(d.Compared, "request"), plural(int64(d.Fields), "field"), percent(findable(n, d.Fields)), request)}
+			plural(d.Compared, "request"), plural(int64(d.Fields), "field"), percent(d.Findable[request]), request)}
 	}
 	first := d.Differing[0]
 	for _, f := range d.Differing {

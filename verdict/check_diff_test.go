@@ -25,6 +25,12 @@ func TestOddEvidence(t *testing.T) {
 	if even, less := logOdd(100, 200), logOdd(10, 290); even > 0 || less > even {
 		t.Errorf("ln E is %g and %g", even, less)
 	}
+	// However much there is of it: the summary is JSON, which has no infinity.
+	for _, f := range []history.OddField{{Baseline: 1e9}, {Candidate: 1, Baseline: 1e9}, {Candidate: 1e9}, {AllDiffer: 1e9}} {
+		if got := logOdd(f.Candidate, f.Baseline); math.IsInf(got, 0) || math.IsNaN(got) {
+			t.Errorf("ln E of %+v is %g", f, got)
+		}
+	}
 	if got := neededOdd(1); got != 6 {
 		t.Errorf("one field is found after %d, want 6", got)
 	}
@@ -91,6 +97,26 @@ func TestDiffIsAFinding(t *testing.T) {
 	}
 }
 
+// What is taken for noise is listed as well, the most suspicious first, and no more of it
+// than a summary holds.
+func TestNoiseIsListed(t *testing.T) {
+	seen := history.Diff{Chosen: 300, Compared: 300, Requests: map[string]int64{"GET /cart": 300, "GET /never": 0}, Large: 3, Fields: 200}
+	for i := range 150 {
+		seen.Odd = append(seen.Odd, history.OddField{Request: "GET /cart", Field: fmt.Sprint("body.id", i), AllDiffer: 300})
+	}
+	seen.Odd = append(seen.Odd, history.OddField{Request: "GET /cart", Field: "body.flag", Candidate: 4}, history.OddField{Request: "GET /cart", Field: "body.total", Candidate: 300})
+	d := JudgeDiff(seen)
+	if len(d.Differing) != 1 || d.Differing[0].Field != "body.total" || d.Large != 3 {
+		t.Errorf("got %+v", d)
+	}
+	if d.NoiseFields != 151 || len(d.Noise) != maxNoise || d.Noise[0].Field != "body.flag" || d.Noise[1].LogE != 0 {
+		t.Errorf("%d fields of noise, %d listed, first %+v", d.NoiseFields, len(d.Noise), d.Noise[:2])
+	}
+	if d.Findable["GET /never"] != 1 || math.Abs(d.Findable["GET /cart"]-0.06) > 0.01 {
+		t.Errorf("found would be %v", d.Findable)
+	}
+}
+
 // TestDiffOperatingCharacteristics draws answers: fields that differ by chance, however
 // they do it, are hardly ever said to differ, and one that the candidate has wrong in one
 // answer of a hundred is found.
@@ -124,8 +150,7 @@ func TestDiffOperatingCharacteristics(t *testing.T) {
 				counts[len(noises)].Candidate++
 			}
 		}
-		e := &Evidence{History: history.History{Events: []history.Event{history.NewEvent(0, history.Diff{Compared: requests, Fields: len(counts), Odd: counts})}}}
-		names := differing(e.readDiff())
+		names := differing(new(JudgeDiff(history.Diff{Compared: requests, Fields: len(counts), Odd: counts})))
 		if slices.ContainsFunc(names, func(name string) bool { return name != "broken" }) {
 			wrongly++
 		}
@@ -158,8 +183,7 @@ func TestNoiseInManyFields(t *testing.T) {
 					}
 				}
 			}
-			e := &Evidence{History: history.History{Events: []history.Event{history.NewEvent(0, history.Diff{Fields: fields, Odd: counts})}}}
-			if names := differing(e.readDiff()); names != nil {
+			if names := differing(new(JudgeDiff(history.Diff{Fields: fields, Odd: counts}))); names != nil {
 				t.Fatalf("run %d, look %d: %d fields are said to differ", run, look, len(names))
 			}
 		}

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -13,12 +14,20 @@ import (
 type Diff struct {
 	Chosen   int64            `json:"chosen"` // compared and all dropped
 	Compared int64            `json:"compared"`
-	Dropped  map[string]int64 `json:"dropped"`  // by the reason
-	Requests map[string]int64 `json:"requests"` // compared, by kind of request
-	Fields   int              `json:"fields"`   // that were compared
+	Dropped  map[string]int64 `json:"dropped"`         // by the reason
+	Requests map[string]int64 `json:"requests"`        // compared, by kind of request
+	Large    int64            `json:"large,omitempty"` // compared of which a body was compared by its hash alone, for its size
+	Fields   int              `json:"fields"`          // that were compared
+	// Findable is, by kind of request, the smallest part of the answers that a field may be
+	// wrong in and be found all the same, with a chance of 95 %; 1 if there is none.
+	Findable map[string]float64 `json:"findable"`
 	// Differing are those that differ by more than chance, as e-values that control the
 	// expected part of wrong ones among them at 1 %.
 	Differing []DifferingField `json:"differing"`
+	// Noise are the other fields of which some answers differed, those with the most
+	// evidence first: maxNoise of them at most. NoiseFields is how many there are.
+	Noise       []DifferingField `json:"noise"`
+	NoiseFields int              `json:"noiseFields"`
 }
 
 // DifferingField is a field of the answers to one kind of request.
@@ -27,27 +36,49 @@ type DifferingField struct {
 	LogE float64 `json:"logE"` // natural logarithm of the e-value
 }
 
-// diffAlpha is the expected part of the fields that are said to differ and do not.
-const diffAlpha = 0.01
+const (
+	// diffAlpha is the expected part of the fields that are said to differ and do not.
+	diffAlpha = 0.01
+	// maxNoise bounds the summary; the record holds them all.
+	maxNoise = 100
+)
 
-// readDiff judges what was counted. Of two answers of the baseline and one of the
-// candidate, the candidate's is the odd one in no more than a third of the cases if it
-// does not differ, whatever else it is that makes answers differ: what always differs,
-// such as an id, is never odd, and what does at times is so for all three alike. So
-// "whose was the odd one" is a sequence of labels with a known share: the test A.
+// readDiff judges what the record has counted; nil of one that has not.
 func (e *Evidence) readDiff() *Diff {
 	event, ok := history.First[history.Diff](e.Events)
 	if !ok {
 		return nil
 	}
-	seen := event.Data
-	d := &Diff{Chosen: seen.Chosen, Compared: seen.Compared, Dropped: seen.Dropped, Requests: seen.Requests, Fields: seen.Fields, Differing: []DifferingField{}}
+	return new(JudgeDiff(event.Data))
+}
+
+// JudgeDiff judges what was counted. Of two answers of the baseline and one of the
+// candidate, the candidate's is the odd one in no more than a third of the cases if it
+// does not differ, whatever else it is that makes answers differ: what always differs,
+// such as an id, is never odd, and what does at times is so for all three alike. So
+// "whose was the odd one" is a sequence of labels with a known share: the test A.
+func JudgeDiff(seen history.Diff) Diff {
+	d := Diff{
+		Chosen: seen.Chosen, Compared: seen.Compared, Dropped: seen.Dropped, Requests: seen.Requests, Large: seen.Large, Fields: seen.Fields,
+		Findable: map[string]float64{}, Differing: []DifferingField{}, Noise: []DifferingField{},
+	}
 	logs := make([]float64, max(seen.Fields, len(seen.Odd))) // of a field without an odd answer, ln 1
 	for i, f := range seen.Odd {
 		logs[i] = logOdd(f.Candidate, f.Baseline)
 	}
-	for _, i := range stats.EBH(logs, diffAlpha) {
-		d.Differing = append(d.Differing, DifferingField{seen.Odd[i], logs[i]})
+	differing := stats.EBH(logs, diffAlpha)
+	for i, f := range seen.Odd {
+		if slices.Contains(differing, i) {
+			d.Differing = append(d.Differing, DifferingField{f, logs[i]})
+		} else {
+			d.Noise = append(d.Noise, DifferingField{f, logs[i]})
+		}
+	}
+	slices.SortStableFunc(d.Noise, func(a, b DifferingField) int { return cmp.Compare(b.LogE, a.LogE) })
+	d.NoiseFields = len(d.Noise)
+	d.Noise = d.Noise[:min(len(d.Noise), maxNoise)]
+	for request, n := range seen.Requests {
+		d.Findable[request] = findable(n, seen.Fields)
 	}
 	return d
 }

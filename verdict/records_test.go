@@ -44,6 +44,16 @@ var synthetic = map[string]func() *story{
 		s.at(9, history.FaultProven{Fault: 0, Pods: []string{"shop-v2-a"}, Because: "+2 ms, at least 480 ms expected"})
 		return s
 	},
+	"answers-differ": func() *story {
+		return compared(history.Diff{
+			Chosen: 620, Compared: 600, Dropped: map[string]int64{"the candidate had no ready pod": 19, "the candidate did not answer": 1}, Requests: map[string]int64{"GET /cart": 400, "GET /items": 200}, Large: 2, Fields: 14,
+			Odd: []history.OddField{
+				{Request: "GET /cart", Field: "body.at", Candidate: 5, Baseline: 8, AllDiffer: 387, Sample: &history.OddSample{ID: "r1-4", Baseline: "1767225601", Candidate: "1767225602"}},
+				{Request: "GET /cart", Field: "body.id", AllDiffer: 400},
+				{Request: "GET /cart", Field: "body.total", Candidate: 21, Sample: &history.OddSample{ID: "r1-17", Baseline: "7", Candidate: "8"}},
+			},
+		})
+	},
 	"residue": func() *story {
 		s := rolledBack()
 		s.at(21, history.Residue{Items: []string{"qdisc netem on shop-v2-a"}})
