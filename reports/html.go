@@ -95,6 +95,10 @@ func newPage(rec record) page {
 		steps := slices.IndexFunc(p.Sections, func(s section) bool { return s.ID == "steps" })
 		p.Sections = slices.Insert(p.Sections, steps+1, procedure)
 	}
+	if differences, compared := diffSection(rec); compared {
+		requests := slices.IndexFunc(p.Sections, func(s section) bool { return s.ID == "requests" })
+		p.Sections = slices.Insert(p.Sections, requests, differences)
+	}
 	if len(rec.h.Requests) > 0 || len(rec.r.Steps) > 0 {
 		story := newStory(rec)
 		p.Story, p.StoryTables, p.StoryFrom = story.figure, story.tables(), clock(story.flow.from)

@@ -39,6 +39,10 @@ func markdownOf(rec record) string {
 		line(escapeMarkdown(journeySentence(rec)))
 		b.WriteString(markdownTable(journeyTable(rec)))
 	}
+	if d := rec.r.Diff; d != nil {
+		line(escapeMarkdown(diffSentence(*d) + " " + shortDiffBooks(*d)))
+		b.WriteString(markdownTable(shortDiffTable(*d)))
+	}
 	for _, f := range rec.r.Findings {
 		b.WriteString("- " + escapeMarkdown(f) + "\n")
 	}

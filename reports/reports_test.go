@@ -58,7 +58,7 @@ func TestGolden(t *testing.T) {
 		golden(t, name+".md", drawn(t, Markdown(h, r)))
 		golden(t, name+".json", drawn(t, JSON(r)))
 	}
-	for _, name := range []string{"rolled-back", "promoted", "skipped", "never-recovered", "pod-trouble", "procedure"} {
+	for _, name := range []string{"rolled-back", "promoted", "skipped", "never-recovered", "pod-trouble", "procedure", "differences"} {
 		h, r := stories()[name]()
 		golden(t, name+".html", drawn(t, HTML(h, r)))
 	}
@@ -203,6 +203,7 @@ func TestJUnitMapsEveryEnd(t *testing.T) {
 		{"control", 0, 0, 0},         // the same run, but it had to fail
 		{"skipped", 0, 0, 1},         // nothing ran
 		{"killed", 0, 1, 0},          // its one check is unjudged
+		{"differences", 1, 0, 0},     // of its checks, one
 		{"broken", 0, 1, 0},          // the harness, not the release
 		{"empty", 0, 1, 0},           // the zero run has not passed
 	} {
@@ -298,6 +299,8 @@ func nasty(s string) (history.History, verdict.Run) {
 	r.Steps[0].Name, r.Findings, r.Residue = s, []string{s}, []string{s}
 	r.Checks[0] = verdict.Finding{Name: s, Status: s, Want: s, Got: s, Because: s}
 	r.Faults[0].Because, r.Faults[0].Pods = s, []string{s}
+	r.Diff = ptr(verdict.JudgeDiff(history.Diff{Chosen: 80, Compared: 80, Dropped: map[string]int64{s: 1}, Requests: map[string]int64{s: 80}, Fields: 2,
+		Odd: []history.OddField{{Request: s, Field: s, Candidate: 80, Sample: &history.OddSample{ID: s, Baseline: s, Candidate: s}}, {Request: s, Field: s, AllDiffer: 80}}}))
 	for i := range h.Requests {
 		h.Requests[i].Name, h.Requests[i].Err, h.Requests[i].Body, h.Requests[i].Expected = s, s, s, false
 	}

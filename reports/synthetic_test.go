@@ -394,6 +394,37 @@ func byProcedure() (history.History, verdict.Run) {
 	}
 }
 
+// compared is what a record says of comparing answers: one field is wrong in some of the
+// candidate's, one of another kind of request in all, and much is noise.
+func compared() history.Diff {
+	return history.Diff{
+		Chosen: 1705, Compared: 1600, Large: 12, Fields: 41,
+		Dropped:  map[string]int64{"the candidate had no ready pod": 97, "32 were being asked already": 6, "the candidate did not answer": 2},
+		Requests: map[string]int64{"GET /cart": 1200, "GET /items/<id>": 400, "GET /rare": 0},
+		Odd: []history.OddField{
+			{Request: "GET /cart", Field: "body.at", Candidate: 5, Baseline: 9, AllDiffer: 1186, Sample: &history.OddSample{ID: "r-7f3a-9", Baseline: "1767225601", Candidate: "1767225602"}},
+			{Request: "GET /cart", Field: "body.id", AllDiffer: 1200},
+			{Request: "GET /cart", Field: "body.items[0].price", Candidate: 14, Sample: &history.OddSample{ID: "r-7f3a-311", Baseline: "1.50", Candidate: "1.5"}},
+			{Request: "GET /cart", Field: "body.stock", Candidate: 120, Baseline: 231, Sample: &history.OddSample{ID: "r-7f3a-12", Baseline: "true", Candidate: "false"}},
+			{Request: "GET /items/<id>", Field: "header.Set-Cookie", Candidate: 400, Sample: &history.OddSample{ID: "r-7f3a-2", Baseline: "(not shown)", Candidate: "(missing)"}},
+			{Request: "GET /items/<id>", Field: "status", Candidate: 3, Sample: &history.OddSample{ID: "r-7f3a-77", Baseline: "200", Candidate: "503"}},
+		},
+	}
+}
+
+// answersDiffer is a promoted candidate that does not answer as the baseline does.
+func answersDiffer() (history.History, verdict.Run) {
+	h, r := promoted()
+	h.Plan.Scenario, h.Plan.Why, h.Plan.Expect = "canary-answers-alike", "A candidate answers as the baseline does.", history.Expect{Outcome: "promoted", Diff: "none"}
+	h.Events = slices.Insert(slices.Clone(h.Events), len(h.Events)-2, history.NewEvent(at(20.5), compared()))
+	r.Scenario, r.Verdict, r.Diff = h.Plan.Scenario, verdict.Fail, ptr(verdict.JudgeDiff(compared()))
+	r.Because = "The check diff failed: body.items[0].price, header.Set-Cookie instead of none."
+	r.Checks = append(slices.Clone(r.Checks), verdict.Finding{Name: "diff", Status: "fail", Want: "none", Got: "body.items[0].price, header.Set-Cookie",
+		Because: "header.Set-Cookie of GET /items/<id>: of three answers the candidate's was the odd one 400 times, the baseline's 0 times"})
+	r.Findings = []string{"the versions answer differently: body.items[0].price, header.Set-Cookie"}
+	return h, r
+}
+
 // stories are all of them by name.
 func stories() map[string]func() (history.History, verdict.Run) {
 	return map[string]func() (history.History, verdict.Run){
@@ -406,6 +437,7 @@ func stories() map[string]func() (history.History, verdict.Run) {
 		"control":         control,
 		"pod-trouble":     podTrouble,
 		"procedure":       byProcedure,
+		"differences":     answersDiffer,
 		"empty":           func() (history.History, verdict.Run) { return history.History{}, verdict.Run{} },
 	}
 }
