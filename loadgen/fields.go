@@ -33,14 +33,15 @@ type reply struct {
 }
 
 // newReply reads response to its end. It keeps no more of a body than is taken apart, and
-// nothing of one that says itself that it is larger.
-func newReply(response *http.Response) (reply, error) {
+// nothing of one that says itself that it is larger. What it keeps is in kept, until that
+// is used again.
+func newReply(response *http.Response, kept *bytes.Buffer) (reply, error) {
 	r := reply{status: response.StatusCode, header: response.Header, sum: sha256.New()}
 	if response.ContentLength <= parsedBody {
-		var kept bytes.Buffer
-		kept.Grow(int(max(response.ContentLength, 0)))
+		kept.Reset()
+		kept.Grow(parsedBody) // once; what is never written to takes no memory
 		var err error
-		if r.size, err = io.Copy(io.MultiWriter(&kept, r.sum), io.LimitReader(response.Body, parsedBody)); err != nil {
+		if r.size, err = io.Copy(io.MultiWriter(kept, r.sum), io.LimitReader(response.Body, parsedBody)); err != nil {
 			return reply{}, err
 		}
 		r.body = kept.Bytes()

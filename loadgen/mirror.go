@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -42,8 +43,8 @@ type mirror struct {
 	timeout   time.Duration // of all three answers
 	direct    Direct
 	transport *http.Transport
-	rand      *rand.Rand // of the goroutine that offers
-	slots     chan struct{}
+	rand      *rand.Rand         // of the goroutine that offers
+	slots     chan *bytes.Buffer // one for each request that is being compared, to keep its answers in
 	pods      atomic.Pointer[pods]
 
 	chosen     int64 // by the goroutine that offers
@@ -80,11 +81,14 @@ func newMirror(a *Attack, spec Spec) *mirror {
 	m := &mirror{
 		spec: *spec.Diff, host: a.Host, timeout: spec.Timeout.D(), direct: *a.Direct,
 		rand:  rand.New(rand.NewPCG(uint64(a.Seed), mirrorStream)),
-		slots: make(chan struct{}, askedAtOnce), comparison: newComparison(),
+		slots: make(chan *bytes.Buffer, askedAtOnce), comparison: newComparison(),
 		transport: &http.Transport{
 			DialContext: stampedDial(a.Direct.Dial, spec.Timeout.D()), DisableCompression: true, Protocols: http1(),
 			MaxIdleConnsPerHost: askedAtOnce, IdleConnTimeout: 10 * time.Second,
 		},
+	}
+	for range askedAtOnce {
+		m.slots <- &bytes.Buffer{}
 	}
 	differ := spec.Diff.Ignore
 	if a.Attribution != nil {
@@ -136,18 +140,18 @@ func (m *mirror) offer(next arrival) {
 		return
 	}
 	select {
-	case m.slots <- struct{}{}:
+	case kept := <-m.slots:
 		m.underway.Add(1)
-		go m.compare(next, now, chance)
+		go m.compare(next, now, chance, kept)
 	default:
 		m.dropped[tooMany].Add(1)
 	}
 }
 
 // compare asks all three, in random order, one after the other.
-func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
+func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand, kept *bytes.Buffer) {
 	defer m.underway.Done()
-	defer func() { <-m.slots }()
+	defer func() { m.slots <- kept }()
 	ctx, cancel := context.WithTimeout(context.Background(), m.timeout)
 	defer cancel()
 	two := chance.Perm(len(now.baseline))
@@ -155,7 +159,7 @@ func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
 	var got [3]map[string]string
 	large := false
 	for _, i := range chance.Perm(len(whom)) {
-		answer, err := m.ask(ctx, next, whom[i])
+		answer, err := m.ask(ctx, next, whom[i], kept)
 		if err != nil {
 			silent := baselineSilent
 			if i == 2 {
@@ -172,7 +176,7 @@ func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
 
 // ask sends the request to a pod. All three get the same id, so that an answer may
 // repeat it.
-func (m *mirror) ask(ctx context.Context, next arrival, address string) (reply, error) {
+func (m *mirror) ask(ctx context.Context, next arrival, address string, kept *bytes.Buffer) (reply, error) {
 	request, err := newRequest(&next.target, next.id)
 	if err != nil {
 		return reply{}, err
@@ -183,7 +187,7 @@ func (m *mirror) ask(ctx context.Context, next arrival, address string) (reply, 
 		return reply{}, err
 	}
 	defer response.Body.Close()
-	return newReply(response)
+	return newReply(response, kept)
 }
 
 // end waits for what is under way and tells what came of all of it.

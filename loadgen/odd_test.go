@@ -14,7 +14,7 @@ import (
 // answered makes a reply of a body, as it comes over the wire.
 func answered(t testing.TB, status int, header http.Header, body string) reply {
 	t.Helper()
-	r, err := newReply(&http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))})
+	r, err := newReply(&http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}, &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,9 +79,16 @@ func TestLargeAnswers(t *testing.T) {
 func TestLargeAnswersAreNotKept(t *testing.T) {
 	body := strings.Repeat("x", 10*parsedBody)
 	for _, told := range []int64{int64(len(body)), -1} {
-		r, err := newReply(&http.Response{StatusCode: 200, ContentLength: told, Body: io.NopCloser(strings.NewReader(body))})
+		r, err := newReply(&http.Response{StatusCode: 200, ContentLength: told, Body: io.NopCloser(strings.NewReader(body))}, &bytes.Buffer{})
 		if err != nil || r.body != nil || r.size != int64(len(body)) {
 			t.Errorf("with a length of %d: %d of %d bytes are kept (%v)", told, len(r.body), r.size, err)
+		}
+	}
+	// A buffer that is used again holds nothing of before.
+	var kept bytes.Buffer
+	for _, body := range []string{"a long one", "short"} {
+		if r, err := newReply(&http.Response{ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}, &kept); err != nil || string(r.body) != body {
+			t.Errorf("%q is kept as %q (%v)", body, r.body, err)
 		}
 	}
 	// One of the limit itself is.
@@ -174,7 +181,7 @@ func FuzzFields(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		read := func() map[string]string {
-			r, err := newReply(&http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body))})
+			r, err := newReply(&http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body))}, &bytes.Buffer{})
 			if err != nil {
 				t.Fatal(err)
 			}
