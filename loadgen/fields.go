@@ -154,7 +154,7 @@ func (l leaves) readAll(decoder *json.Decoder, began json.Delim, path string, de
 			if err != nil {
 				return err
 			}
-			step = stepTo(key.(string)) //nolint:forcetypeassert // the decoder takes nothing else for a key
+			step = stepTo(fmt.Sprint(key)) // it is a string: the decoder takes nothing else for a key
 		}
 		if err := l.read(decoder, path+step, depth+1); err != nil {
 			return err

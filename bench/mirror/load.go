@@ -124,7 +124,7 @@ func (l load) send(ctx context.Context, to string, pods []string) (outcome, erro
 	if err := context.Cause(ctx); err != nil {
 		return s.o, err
 	}
-	if len(s.o.latencies) == 0 {
+	if s.o.planned == 0 {
 		return s.o, fmt.Errorf("nothing came of a load of %d/s for %v", l.rate, l.lasting)
 	}
 	return s.o, nil
