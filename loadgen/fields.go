@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Limits of what is taken apart. What is larger is compared as a whole.
@@ -32,6 +33,10 @@ type reply struct {
 	sum    hash.Hash // of all of the body
 }
 
+// bodies are what bodies are kept in, one of each request that is being compared: buffers
+// that grew with each of them anew would be most of what comparing takes.
+var bodies = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, parsedBody)) }}
+
 // newReply reads response to its end. It keeps no more of a body than is taken apart, and
 // nothing of one that says itself that it is larger. What it keeps is in kept, until that
 // is used again.
@@ -39,7 +44,6 @@ func newReply(response *http.Response, kept *bytes.Buffer) (reply, error) {
 	r := reply{status: response.StatusCode, header: response.Header, sum: sha256.New()}
 	if response.ContentLength <= parsedBody {
 		kept.Reset()
-		kept.Grow(parsedBody) // once; what is never written to takes no memory
 		var err error
 		if r.size, err = io.Copy(io.MultiWriter(kept, r.sum), io.LimitReader(response.Body, parsedBody)); err != nil {
 			return reply{}, err

@@ -43,8 +43,8 @@ type mirror struct {
 	timeout   time.Duration // of all three answers
 	direct    Direct
 	transport *http.Transport
-	rand      *rand.Rand         // of the goroutine that offers
-	slots     chan *bytes.Buffer // one for each request that is being compared, to keep its answers in
+	rand      *rand.Rand    // of the goroutine that offers
+	slots     chan struct{} // one for each request that is being compared
 	pods      atomic.Pointer[pods]
 
 	chosen     int64 // by the goroutine that offers
@@ -81,14 +81,11 @@ func newMirror(a *Attack, spec Spec) *mirror {
 	m := &mirror{
 		spec: *spec.Diff, host: a.Host, timeout: spec.Timeout.D(), direct: *a.Direct,
 		rand:  rand.New(rand.NewPCG(uint64(a.Seed), mirrorStream)),
-		slots: make(chan *bytes.Buffer, askedAtOnce), comparison: newComparison(),
+		slots: make(chan struct{}, askedAtOnce), comparison: newComparison(),
 		transport: &http.Transport{
 			DialContext: stampedDial(a.Direct.Dial, spec.Timeout.D()), DisableCompression: true, Protocols: http1(),
 			MaxIdleConnsPerHost: askedAtOnce, IdleConnTimeout: 10 * time.Second,
 		},
-	}
-	for range askedAtOnce {
-		m.slots <- &bytes.Buffer{}
 	}
 	differ := spec.Diff.Ignore
 	if a.Attribution != nil {
@@ -140,18 +137,20 @@ func (m *mirror) offer(next arrival) {
 		return
 	}
 	select {
-	case kept := <-m.slots:
+	case m.slots <- struct{}{}:
 		m.underway.Add(1)
-		go m.compare(next, now, chance, kept)
+		go m.compare(next, now, chance)
 	default:
 		m.dropped[tooMany].Add(1)
 	}
 }
 
 // compare asks all three, in random order, one after the other.
-func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand, kept *bytes.Buffer) {
+func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
 	defer m.underway.Done()
-	defer func() { m.slots <- kept }()
+	defer func() { <-m.slots }()
+	kept := bodies.Get().(*bytes.Buffer)
+	defer bodies.Put(kept)
 	ctx, cancel := context.WithTimeout(context.Background(), m.timeout)
 	defer cancel()
 	two := chance.Perm(len(now.baseline))
