@@ -23,7 +23,7 @@ func run(ctx context.Context, args []string) error {
 	flags.Uint64Var(&s.seed, "seed", 7, "of all chance")
 	flags.IntVar(&s.runs, "runs", 300, "in which nothing differs")
 	flags.IntVar(&s.requests, "requests", 1_000_000, "that are compared in each of them")
-	flags.IntVar(&s.delays, "delays", 500, "runs in which a field is wrong now and then")
+	flags.IntVar(&s.delays, "delays", 300, "runs in which a field is wrong now and then")
 	flags.IntVar(&live.rounds, "rounds", 5, "of what is measured in time")
 	flags.DurationVar(&live.lasting, "lasting", 2*time.Second, "how long the load of each measurement goes on")
 	flags.DurationVar(&live.frozen, "frozen", 2*time.Second, "how long what is mirrored to is frozen")

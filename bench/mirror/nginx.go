@@ -22,7 +22,7 @@ func nginxCommand(ctx context.Context, root string, args ...string) (*exec.Cmd, 
 	}
 	program := filepath.Join(root, "usr/sbin/nginx")
 	if _, err := os.Stat(program); err != nil {
-		return nil, fmt.Errorf("nginx is not there: make bin/images/nginx unpacks it, where apt is: %w", err)
+		return nil, fmt.Errorf("nginx is not there, of which make bin/images/nginx unpacks Debian's package: %w", err)
 	}
 	loaders, _ := filepath.Glob(filepath.Join(root, "usr/lib*/ld-linux*"))
 	libraries, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-*"))

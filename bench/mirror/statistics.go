@@ -25,7 +25,7 @@ const (
 	alpha      = 0.01
 	wrong      = 0.01 // of the answers, in the field that is wrong
 	inTime     = 1500 // requests
-	looks      = 60   // on the way through a run
+	looks      = 40   // on the way through a run
 )
 
 // judges are who looks at the same counts.
