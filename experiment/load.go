@@ -57,6 +57,12 @@ func (r *run) startLoad(ctx context.Context) error {
 	return r.router.Serving(serving, 1)
 }
 
+// copies counts what the gateway has had for requests that it copied to the candidate.
+func (r *run) copies(ctx context.Context) (gateway.Answers, error) {
+	_, service := r.app.Names(history.Candidate)
+	return gateway.Copies(ctx, r.client, r.Cluster.Dial, r.namespace, service, r.scenario.App.Ports["http"])
+}
+
 // followAccessLog reads the gateway's log from now on.
 func (r *run) followAccessLog(ctx context.Context, pod string, log *loadgen.AccessLog) error {
 	config := r.Cluster.REST()

@@ -173,7 +173,7 @@ func trialOf(m mutants.Mutant, run verdict.Run, h history.History) Trial {
 	t.Outcome = *run.Outcome
 	first := history.Never
 	for _, e := range history.All[history.StepLive](h.Events) {
-		if e.Data.Weight > 0 && !first.Happened() {
+		if (e.Data.Weight > 0 || e.Data.Mirror > 0) && !first.Happened() {
 			first = e.At
 		}
 	}

@@ -145,7 +145,7 @@ func (r *run) assemble() (err error) {
 	r.pods = release.NewPods(r.clock, r.record)
 	layout := sc.Release.Layout()
 	r.app = &release.Installation{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Spec: sc.Release, Layout: layout, Pods: r.pods}
-	route := &release.GatewayAPI{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Entry: layout.Entry, Gateway: gateway.Gateway(), Live: r.record, Sink: r.record}
+	route := &release.GatewayAPI{Client: r.client, Namespace: r.namespace, Run: r.id, App: sc.App, Entry: layout.Entry, Gateway: gateway.Gateway(), Live: r.record, Sink: r.record, Copies: r.copies}
 	versions := learning{r.app, r}
 	r.router = release.NewRouter(r.app, route, versions)
 	deps := release.Deps{Versions: versions, Router: r.router, Smoke: r.smokeTest, Live: r.record}

@@ -88,7 +88,7 @@ func installGateway(ctx context.Context, c provider.Cluster, client client.Clien
 	if err := c.LoadImage(ctx, traefik.Ref, traefik.Image); err != nil {
 		return err
 	}
-	definitions, err := gateway.Definitions(c.Programs().Path(components.GatewayAPI))
+	definitions, err := gateway.Definitions(c.Programs().Path(components.GatewayAPI), c.Programs().Path(components.TraefikAPI))
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,20 @@ func (p *policy) guard(ctx context.Context, step string, began history.Micros, d
 	}
 }
 
+// at is the policy with the gates that have something to read at the step: where the
+// candidate gets nothing but copies, those that count what users are answered have not.
+func (p *policy) at(step release.Step) *policy {
+	if p == nil || step.Mirror == 0 {
+		return p
+	}
+	here := *p
+	here.gates = slices.DeleteFunc(slices.Clone(p.gates), func(gate gates.Gate) bool {
+		_, counts := gate.(gates.Collector)
+		return counts
+	})
+	return &here
+}
+
 // stop ends what the gates have under way.
 func (p *policy) stop() {
 	for _, gate := range p.gates {

@@ -53,7 +53,7 @@ func (t *tracker) Step(ctx context.Context, step release.Step, do func(context.C
 		t.tell(ended)
 		return release.Rollback, err
 	}
-	t.tell(history.StepLive{Name: step.Name, Weight: step.Weight})
+	t.tell(history.StepLive{Name: step.Name, Weight: step.Weight, Mirror: step.Mirror})
 	t.faults.live(ctx, step.Name)
 	if s := t.supersede; s != nil && s.step == step.Name && !s.arrived {
 		s.arrived = true
@@ -64,7 +64,7 @@ func (t *tracker) Step(ctx context.Context, step release.Step, do func(context.C
 		if step.Name == release.StepPromote {
 			hold = t.watch
 		}
-		decision, err = t.policy.watch(ctx, step.Name, began, hold, t.faults.settled)
+		decision, err = t.policy.at(step).watch(ctx, step.Name, began, hold, t.faults.settled)
 	}
 	t.tell(history.StepEnded{Name: step.Name})
 	return decision, err

@@ -194,6 +194,15 @@ func (s Spec) Outside() []Outside {
 	return all
 }
 
+// Asks reports whether one of the gates asks somebody else at the step.
+func (s Spec) Asks(step string) bool {
+	return slices.ContainsFunc(s.entries(), func(e entry) bool {
+		_, asks := e.section.(asked)
+		steps := e.asking().steps
+		return asks && (steps == nil || slices.Contains(steps, step))
+	})
+}
+
 // validateEntries says what is wrong with the sections of all kinds.
 func (s Spec) validateEntries() error {
 	var wrong []error

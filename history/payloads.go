@@ -127,8 +127,9 @@ type StepBegan struct {
 // StepLive is the instant a step's effect was observed, not merely accepted.
 type StepLive struct {
 	Name   string `json:"name"`
-	Title  string `json:"title,omitempty"` // as in StepBegan
-	Weight int    `json:"weight"`          // candidate's share in per cent; -1 if the step does not move traffic
+	Title  string `json:"title,omitempty"`  // as in StepBegan
+	Weight int    `json:"weight"`           // candidate's share in per cent; -1 if the step does not move traffic
+	Mirror int    `json:"mirror,omitempty"` // share of the requests that are copied to it, in per cent
 }
 
 // StepEnded is the instant a step was left.
@@ -208,7 +209,16 @@ type Decision struct {
 // Routed says that the router was asked for a split, under a generation.
 type Routed struct {
 	Gen    int64 `json:"generation"`
-	Weight int   `json:"weight"` // candidate's share in per cent
+	Weight int   `json:"weight"`           // candidate's share in per cent
+	Mirror int   `json:"mirror,omitempty"` // share of the requests that are copied to it, in per cent
+}
+
+// Mirrored is what became of the copies of requests that the candidate got under one
+// generation of the route, as far as they had been answered when the next was asked for.
+type Mirrored struct {
+	Gen      int64 `json:"generation"`
+	Answered int64 `json:"answered"`
+	Failed   int64 `json:"failed"` // of these, with a status of 5xx, the gateway's own included
 }
 
 // PodSeen is a change in a pod's life.
@@ -295,6 +305,7 @@ func (Reading) EventType() string       { return "gate-reading" }
 func (ApprovalAsked) EventType() string { return "approval-asked" }
 func (Decision) EventType() string      { return "decision" }
 func (Routed) EventType() string        { return "routed" }
+func (Mirrored) EventType() string      { return "mirrored" }
 func (PodSeen) EventType() string       { return "pod" }
 func (ClusterEvent) EventType() string  { return "cluster-event" }
 func (ReleaseEnded) EventType() string  { return "release-ended" }

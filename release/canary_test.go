@@ -55,6 +55,9 @@ func (j *journal) smoke(_ context.Context, v history.Version) error  { return j.
 func (j *journal) Retire(_ context.Context, v history.Version) error { return j.note("retire %s", v) }
 func (j *journal) Shift(_ context.Context, split Split) (Generation, error) {
 	j.last++
+	if m := split.Mirror; m != nil {
+		return j.last, j.note("shift %d copying %d%% writes=%t", split.Candidate, m.Percent, m.Writes)
+	}
 	if m := split.Match; m != nil {
 		return j.last, j.note("shift %d for %s=%s", split.Candidate, m.Header, m.Value)
 	}
@@ -205,8 +208,6 @@ func TestStepNames(t *testing.T) {
 		{"zero", Spec{Strategy: "canary", Steps: []int{0, 100}}, App{}, "step 0 does not follow 0", false},
 		// nothing said
 		{"no steps", Spec{Strategy: "canary"}, App{}, "steps are missing", false},
-		// the format knows it, the program does not
-		{"unbuilt", Spec{Strategy: "shadow"}, App{}, "not supported yet; supported: a-b, blue-green, canary", false},
 		// a slip of the pen
 		{"unknown", Spec{Strategy: "cannary"}, App{}, `unknown strategy "cannary"; known: a-b, blue-green, canary`, false},
 		// a third of three pods is one pod
@@ -243,6 +244,20 @@ func TestStepNames(t *testing.T) {
 		{"no partitions", Spec{Strategy: "rolling"}, App{Kind: "StatefulSet", Replicas: 3}, "release.partitions: missing", false},
 		// of a Deployment
 		{"partitions of a Deployment", Spec{Strategy: "rolling", Partitions: []int{0}}, App{Replicas: 3}, "only a StatefulSet has partitions", false},
+		// copies first, then all at once
+		{"shadow", Spec{Strategy: "shadow", Steps: []int{10, 100}, MirrorWrites: true}, App{}, "deploy-candidate mirror-10 mirror-100 switch promote rollback", true},
+		// a part of the traffic may be shadow enough
+		{"shadow of a part", Spec{Strategy: "shadow", Steps: []int{20}}, App{}, "deploy-candidate mirror-20 switch promote rollback", true},
+		// it would be a blue-green release
+		{"shadow of nothing", Spec{Strategy: "shadow"}, App{}, "release.steps: strategy shadow: steps are missing", false},
+		// two steps of one name could not be told apart
+		{"shadow twice", Spec{Strategy: "shadow", Steps: []int{10, 10}}, App{}, "step 10 does not follow 10", false},
+		// more than all
+		{"shadow of too much", Spec{Strategy: "shadow", Steps: []int{101}}, App{}, "step 101 does not follow 0", false},
+		// a Service copies nothing
+		{"shadow by Service", Spec{Strategy: "shadow", Router: "service", Steps: []int{10}}, App{}, `strategy shadow has no router "service"; it has: gateway`, false},
+		// a canary's requests go one way or the other
+		{"canary with copies", Spec{Strategy: "canary", Steps: []int{100}, MirrorWrites: true}, App{}, "release.mirrorWrites: strategy canary has no use for it", false},
 		// nobody is served meanwhile
 		{"recreate", Spec{Strategy: "recreate"}, App{}, "recreate promote rollback", true},
 	} {

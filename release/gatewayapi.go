@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/cutover-dev/cutover/cluster/gateway"
 	"github.com/cutover-dev/cutover/history"
 )
 
@@ -38,9 +39,13 @@ type GatewayAPI struct {
 	Gateway   types.NamespacedName
 	Live      history.Live
 	Sink      history.Sink
+	// Copies counts what the gateway has had so far for requests that it copied to the
+	// candidate. Only splits that mirror need it.
+	Copies func(context.Context) (gateway.Answers, error)
 
-	mu   sync.Mutex
-	last Generation
+	mu     sync.Mutex
+	last   Generation
+	copied map[Generation]gateway.Answers // of those that mirror: what there was before
 }
 
 var _ Router = (*GatewayAPI)(nil)
@@ -52,8 +57,14 @@ func (r *GatewayAPI) Shift(ctx context.Context, split Split) (Generation, error)
 	}
 	r.mu.Lock() // two shifts at once would leave the older one's weights under the newer generation
 	defer r.mu.Unlock()
+	r.account(ctx)
 	r.last++
-	r.Sink.Event(history.NewEvent(r.Live.Now(), history.Routed{Gen: int64(r.last), Weight: split.Candidate}))
+	r.Sink.Event(history.NewEvent(r.Live.Now(), history.Routed{Gen: int64(r.last), Weight: split.Candidate, Mirror: split.percent()}))
+	if split.Mirror != nil {
+		if err := r.mirror(ctx, *split.Mirror, r.last); err != nil {
+			return 0, err
+		}
+	}
 	if err := apply(ctx, r.Client, r.route(split, r.last)); err != nil {
 		return 0, fmt.Errorf("cannot shift the candidate to %d%%: %w", split.Candidate, err)
 	}
@@ -76,7 +87,7 @@ func (r *GatewayAPI) announce(ctx context.Context, generation Generation, split 
 func (r *GatewayAPI) Serving(ctx context.Context, generation Generation) error {
 	select {
 	case <-r.Live.Serving(int64(generation)):
-		return nil
+		return r.copying(ctx, generation)
 	case <-ctx.Done():
 		return fmt.Errorf("no answer has carried route generation %d (%w); the route is %s", generation, context.Cause(ctx), r.status(ctx))
 	}
@@ -105,20 +116,37 @@ func (r *GatewayAPI) route(split Split, generation Generation) *gatewayv1.HTTPRo
 	}
 }
 
-// rules are the one for everybody, and before it the one for those who match.
+// rules are the one for everybody, and before it the one for those who match or whose
+// requests are copied.
 func (r *GatewayAPI) rules(split Split, generation Generation) []gatewayv1.HTTPRouteRule {
-	everybody := r.rule(gatewayv1.HTTPRouteMatch{}, generation, r.backends(split.Candidate)...)
-	if split.Match == nil {
-		return []gatewayv1.HTTPRouteRule{everybody}
+	everybody := []gatewayv1.HTTPRouteMatch{{}}
+	switch {
+	case split.Mirror != nil:
+		// The gateway hears of routes and of mirrors apart. Until it knows of the mirror,
+		// the first rule is void to it and users come in by the second, which is as it was:
+		// so is its generation.
+		return []gatewayv1.HTTPRouteRule{
+			r.rule(split.Mirror.matches(), generation, r.mirrorBackend(generation)),
+			r.rule(everybody, generation-1, r.backends(split.Candidate)...),
+		}
+	case split.Match != nil:
+		chosen := []gatewayv1.HTTPRouteMatch{{Headers: []gatewayv1.HTTPHeaderMatch{split.Match.header()}}}
+		return []gatewayv1.HTTPRouteRule{
+			r.rule(chosen, generation, r.backend(r.App.backend(history.Candidate), 100)),
+			r.rule(everybody, generation, r.backends(split.Candidate)...),
+		}
+	default:
+		return []gatewayv1.HTTPRouteRule{r.rule(everybody, generation, r.backends(split.Candidate)...)}
 	}
-	chosen := gatewayv1.HTTPRouteMatch{Headers: []gatewayv1.HTTPHeaderMatch{split.Match.header()}}
-	return []gatewayv1.HTTPRouteRule{r.rule(chosen, generation, r.backend(r.App.backend(history.Candidate), 100)), everybody}
 }
 
-func (r *GatewayAPI) rule(match gatewayv1.HTTPRouteMatch, generation Generation, backends ...gatewayv1.HTTPBackendRef) gatewayv1.HTTPRouteRule {
-	match.Path = &gatewayv1.HTTPPathMatch{Type: new(gatewayv1.PathMatchPathPrefix), Value: new("/")}
+// rule is for requests that match one of several.
+func (r *GatewayAPI) rule(matches []gatewayv1.HTTPRouteMatch, generation Generation, backends ...gatewayv1.HTTPBackendRef) gatewayv1.HTTPRouteRule {
+	for i := range matches {
+		matches[i].Path = &gatewayv1.HTTPPathMatch{Type: new(gatewayv1.PathMatchPathPrefix), Value: new("/")}
+	}
 	return gatewayv1.HTTPRouteRule{
-		Matches: []gatewayv1.HTTPRouteMatch{match},
+		Matches: matches,
 		Filters: []gatewayv1.HTTPRouteFilter{{
 			Type: gatewayv1.HTTPRouteFilterResponseHeaderModifier,
 			ResponseHeaderModifier: &gatewayv1.HTTPHeaderFilter{Set: []gatewayv1.HTTPHeader{{

@@ -64,6 +64,9 @@ func TestRouteGolden(t *testing.T) {
 		// those who match come first
 		"testdata/route_header.yaml": {Match: &Match{Header: "X-Group", Value: "beta"}},
 		"testdata/route_cookie.yaml": {Match: &Match{Cookie: "group", Value: "be.ta"}},
+		// so do those whose requests are copied
+		"testdata/route_mirror.yaml":        {Mirror: &Mirror{Percent: 10}},
+		"testdata/route_mirror_writes.yaml": {Mirror: &Mirror{Percent: 10, Writes: true}},
 	} {
 		t.Run(golden, func(t *testing.T) { testRouteGolden(t, golden, split) })
 	}

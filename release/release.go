@@ -11,6 +11,9 @@ type Step struct {
 	// Weight is the candidate's share of traffic in per cent once the step is
 	// live; NoWeight if the step does not move traffic.
 	Weight int
+	// Mirror is the share of the users' requests, in per cent, that are copied to the
+	// candidate while the step is live. Nobody gets what it answers to these.
+	Mirror int
 	// Gated steps hold, and are judged by the gate, before the next one.
 	Gated bool
 	// Guarded steps are judged by the gate while they are performed, too: they take
@@ -55,8 +58,15 @@ var ErrCandidateNotReady = errors.New("the candidate did not become ready")
 
 // Split is a division of traffic.
 type Split struct {
-	Candidate int    // per cent, 0 to 100
-	Match     *Match // whose requests go to the candidate whatever its share; nil for nobody's
+	Candidate int     // per cent, 0 to 100
+	Match     *Match  // whose requests go to the candidate whatever its share; nil for nobody's
+	Mirror    *Mirror // what the candidate gets copies of while it has no share; nil for nothing
+}
+
+// Mirror says which requests are copied.
+type Mirror struct {
+	Percent int  // of them, 1 to 100
+	Writes  bool // all of them are; otherwise only those that are safe to be made twice
 }
 
 // Generation numbers the states of a route, from 1.

@@ -14,10 +14,12 @@ import (
 
 // Spec is the release section of a scenario. Which keys a strategy takes is in its file.
 type Spec struct {
-	Strategy string `yaml:"strategy" json:"strategy"`                 // canary, blue-green, a-b, rolling or recreate
-	Steps    []int  `yaml:"steps,omitempty" json:"steps,omitempty"`   // canary: candidate's share in per cent, rising, the last one 100
+	Strategy string `yaml:"strategy" json:"strategy"`                 // canary, blue-green, a-b, shadow, rolling or recreate
+	Steps    []int  `yaml:"steps,omitempty" json:"steps,omitempty"`   // canary: candidate's share in per cent, rising, the last one 100; shadow: share of the requests that are copied to it
 	Router   string `yaml:"router,omitempty" json:"router,omitempty"` // what moves the traffic: gateway, service or replicas; default is the strategy's first
 	Match    *Match `yaml:"match,omitempty" json:"match,omitempty"`   // a-b: whose requests the candidate gets first
+
+	MirrorWrites bool `yaml:"mirrorWrites,omitempty" json:"mirrorWrites,omitempty"` // shadow: requests that write are copied, too, and so done twice; default false
 
 	MaxSurge         *Amount          `yaml:"maxSurge,omitempty" json:"maxSurge,omitempty"`                 // rolling: pods above replicas, a number or a percentage; default 25%
 	MaxUnavailable   *Amount          `yaml:"maxUnavailable,omitempty" json:"maxUnavailable,omitempty"`     // rolling: pods below replicas, a number or a percentage; default 25%

@@ -25,6 +25,7 @@ func (answering) Serving(int64) <-chan struct{} { return nil }
 func TestRuns(t *testing.T) {
 	blueGreen := Spec{Strategy: "blue-green"}
 	ab := Spec{Strategy: "a-b", Match: &Match{Header: "X-Group", Value: "beta"}}
+	shadow := Spec{Strategy: "shadow", Steps: []int{10, 100}}
 	recreate := Spec{Strategy: "recreate"}
 	rolling := Spec{Strategy: "rolling"}
 	partitions := Spec{Strategy: "rolling", Partitions: []int{2, 0}}
@@ -33,6 +34,7 @@ func TestRuns(t *testing.T) {
 		deployed = "[deploy-candidate deploy candidate ready candidate ]"
 		smoked   = deployed + " [smoke-test smoke candidate ]"
 		switched = smoked + " [switch shift 100 serving 1 ]"
+		copied   = deployed + " [mirror-10 shift 0 copying 10% writes=false serving 1 ]"
 		undone   = "[rollback deploy baseline ready baseline ] gone candidate"
 	)
 	for _, test := range []struct {
@@ -53,6 +55,14 @@ func TestRuns(t *testing.T) {
 		{"a-b", ab, App{}, nil, nil, deployed + " [split shift 0 for X-Group=beta serving 1 ] [everyone shift 100 serving 2 ] [promote ] retire baseline", nil},
 		// those who have it get the old one again
 		{"back from beta", ab, App{}, []string{"split"}, nil, deployed + " [split shift 0 for X-Group=beta serving 1 ] [rollback shift 0 serving 2 ] retire candidate", nil},
+		// copies, and then users
+		{"shadow", shadow, App{}, nil, nil, copied + " [mirror-100 shift 0 copying 100% writes=false serving 2 ] [switch shift 100 serving 3 ] [promote ] retire baseline", nil},
+		// no more copies: then it may go
+		{"back from the shadow", shadow, App{}, []string{"mirror-10"}, nil, copied + " [rollback shift 0 serving 2 ] retire candidate", nil},
+		// it answers no copy
+		{"a shadow that is dumb", shadow, App{}, nil, []string{"serving 1"}, deployed + " [mirror-10 shift 0 copying 10% writes=false serving 1", errPlayed},
+		// as it was told
+		{"shadow of writes", Spec{Strategy: "shadow", Steps: []int{5}, MirrorWrites: true}, App{}, []string{"mirror-5"}, nil, deployed + " [mirror-5 shift 0 copying 5% writes=true serving 1 ] [rollback shift 0 serving 2 ] retire candidate", nil},
 		// one workload: there is nothing to retire
 		{"recreate", recreate, App{}, nil, nil, "[recreate deploy candidate ready candidate ] [promote ] gone baseline", nil},
 		// it does not come up: the old one is gone, so it must come back

@@ -58,10 +58,6 @@ type strategy struct {
 
 var strategies = map[string]strategy{}
 
-// unbuilt are the strategies that the scenario format has words for and this
-// program has not learned yet.
-var unbuilt = []string{"shadow"}
-
 func register(name string, s strategy) struct{} {
 	if _, taken := strategies[name]; taken {
 		panic(fmt.Sprintf("release: strategy %q is registered twice", name))
@@ -130,14 +126,24 @@ func GatedSteps(spec Spec, app App) ([]string, error) {
 	return names, err
 }
 
+// MirrorSteps lists those of them at which the candidate gets nothing but copies, which
+// a gate judges, too.
+func MirrorSteps(spec Spec, app App) []string {
+	_, steps, _ := plan(spec, app)
+	var names []string
+	for _, step := range steps {
+		if step.Mirror > 0 {
+			names = append(names, step.Name)
+		}
+	}
+	return names
+}
+
 func plan(spec Spec, app App) (strategy, []Step, error) {
 	known := strings.Join(names(), ", ")
-	if slices.Contains(unbuilt, spec.Strategy) {
-		return strategy{}, nil, fmt.Errorf("release.strategy: strategy %q is not supported yet; supported: %s", spec.Strategy, known)
-	}
 	s, ok := strategies[spec.Strategy]
 	if !ok {
-		return strategy{}, nil, fmt.Errorf("release.strategy: unknown strategy %q; known: %s; not supported yet: %s", spec.Strategy, known, strings.Join(unbuilt, ", "))
+		return strategy{}, nil, fmt.Errorf("release.strategy: unknown strategy %q; known: %s", spec.Strategy, known)
 	}
 	if err := errors.Join(s.refuse(spec), s.cannot(spec, app)); err != nil {
 		return strategy{}, nil, err
@@ -176,6 +182,7 @@ func (s strategy) refuse(spec Spec) error {
 		"maxUnavailable":   spec.MaxUnavailable != nil,
 		"progressDeadline": spec.ProgressDeadline > 0,
 		"partitions":       len(spec.Partitions) > 0,
+		"mirrorWrites":     spec.MirrorWrites,
 	} {
 		if given && !slices.Contains(s.takes, key) {
 			wrong = append(wrong, fmt.Errorf("release.%s: strategy %s has no use for it: leave it out", key, spec.Strategy))

@@ -135,10 +135,27 @@ func stepsSection(rec record) section {
 			number(took), number(weight), text(errs[s.Name])})
 	}
 	s := section{ID: "steps", Title: "Steps", Tables: []table{t.fold()}}
+	if note := mirrored(rec); note != "" {
+		s.Notes = append(s.Notes, note)
+	}
 	if e, ok := history.First[history.ReleaseEnded](rec.h.Events); ok && e.Data.Err != "" {
-		s.Notes = []string{"The strategy returned an error: " + e.Data.Err}
+		s.Notes = append(s.Notes, "The strategy returned an error: "+e.Data.Err)
 	}
 	return s
+}
+
+// mirrored says what came of the copies that the candidate got; "" if it got none.
+func mirrored(rec record) string {
+	var sum history.Mirrored
+	all := history.All[history.Mirrored](rec.h.Events)
+	for _, e := range all {
+		sum.Answered += e.Data.Answered
+		sum.Failed += e.Data.Failed
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("The candidate got copies of requests, whose answers nobody was given: %s were answered, %s of them with 5xx.", count(int(sum.Answered)), count(int(sum.Failed)))
 }
 
 func gateSection(rec record) section {

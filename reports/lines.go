@@ -78,7 +78,13 @@ func (l *lines) release(e history.Event) (string, string) {
 		if p.Weight < 0 {
 			return "step", strings.TrimSpace(p.Name+" "+p.Title) + " done"
 		}
+		if p.Mirror > 0 {
+			return "step", fmt.Sprintf("%s live: %d %% of the requests copied to the candidate", p.Name, p.Mirror)
+		}
 		return "step", fmt.Sprintf("%s live: %d %% on the candidate", p.Name, p.Weight)
+	}
+	if p, ok := history.Decode[history.Mirrored](e); ok {
+		return "mirror", fmt.Sprintf("%d copied requests were answered, %d of them with 5xx", p.Answered, p.Failed)
 	}
 	if p, ok := history.Decode[history.StepEnded](e); ok && p.Err != "" {
 		return "step", fmt.Sprintf("%s FAILED: %s", p.Name, p.Err)

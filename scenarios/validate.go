@@ -96,6 +96,10 @@ func (v *validator) release() {
 		v.want(!v.sound("load.replay") || slices.ContainsFunc(v.s.Load.Requests, func(q loadgen.RequestSpec) bool { return carries(q, *m) }), "release.match",
 			"no request of the load carries it, so the candidate would get none before everyone does: give one of load.requests the header")
 	}
+	if len(release.MirrorSteps(r, v.s.App)) > 0 && v.sound("release", "load.requests") {
+		v.want(r.MirrorWrites || !v.sound("load.replay") || slices.ContainsFunc(v.s.Load.Requests, isSafe), "release.mirrorWrites",
+			"no request of the load is %s, and others are not copied, so the candidate would get none: give load.requests one, or allow copies of requests that write", strings.Join(release.SafeMethods, ", "))
+	}
 	if v.sound("release") {
 		steps := r.Held(v.s.App)
 		holds := r.Hold.D() * time.Duration(steps)
@@ -115,6 +119,10 @@ func carries(request loadgen.RequestSpec, m release.Match) bool {
 	}
 	cookies, err := http.ParseCookie(header.Get("Cookie"))
 	return err == nil && slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return c.Name == m.Cookie && c.Value == m.Value })
+}
+
+func isSafe(request loadgen.RequestSpec) bool {
+	return slices.Contains(release.SafeMethods, request.Method)
 }
 
 // maxWarmup bounds the warm-up: what needs longer is not warming up.
@@ -196,6 +204,12 @@ func (v *validator) gate() {
 	v.want(g.Fails > 0, "gate.fails", "%d: write how many failing readings in a row roll back, 1 or more", g.Fails)
 	v.refused("", "gate", g.Validate())
 	v.attainable()
+	if mirrored := release.MirrorSteps(v.s.Release, v.s.App); v.sound("gate", "release") {
+		blind := slices.DeleteFunc(mirrored, g.Asks)
+		v.want(len(blind) == 0, "gate",
+			"nothing is judged at %s: users meet the baseline there, so errors, latency, sequential and compare have nothing to read; ask somebody who sees the copies, by prometheus, webhook, command or approval",
+			strings.Join(blind, ", "))
+	}
 	if s, deadline := g.Sequential, v.s.Release.Deadline; s != nil {
 		v.want(s.Soak < deadline, "gate.sequential.soak", "is %s: the release is over after %s, its deadline: shorten one or raise the other", s.Soak, deadline)
 	}
@@ -248,7 +262,7 @@ const patience = 10
 // lowest step: otherwise the gate has no data by construction.
 func (v *validator) attainable() {
 	g, r := v.s.Gate, v.s.Release
-	if len(r.Steps) == 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "load.replay", "release") {
+	if len(r.Steps) == 0 || len(release.MirrorSteps(r, v.s.App)) > 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "load.replay", "release") {
 		return
 	}
 	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100

@@ -6,47 +6,63 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path"
 	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 )
 
-// watched are the kinds, by their plural, that Traefik's Gateway API provider watches. It
-// starts serving only when it can list every one of them.
-var watched = []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants", "backendtlspolicies"}
+// traefikGroup is the API group of Traefik's own kinds.
+const traefikGroup = "traefik.io"
 
-// Definitions reads the Gateway API's own definitions of the kinds that are watched from
-// an archive of them, for clusters that do not have the API.
-func Definitions(archive string) ([]client.Object, error) {
+// watched are the kinds, by their group and their plural, that Traefik's two providers
+// watch. Each starts serving only when it can list every one of its own.
+var watched = map[string][]string{
+	gatewayv1.GroupName: {"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants", "backendtlspolicies"},
+	traefikGroup: {
+		"ingressroutes", "ingressroutetcps", "ingressrouteudps", "middlewares", "middlewaretcps",
+		"serverstransports", "serverstransporttcps", "tlsoptions", "tlsstores", "traefikservices",
+	},
+}
+
+// Definitions reads the definitions of the kinds that are watched, as those who made
+// them wrote them, from archives, for clusters that do not have them.
+func Definitions(archives ...string) ([]client.Object, error) {
 	found := map[string]client.Object{}
-	err := eachFile(archive, func(data []byte) error {
-		var definition apiextensionsv1.CustomResourceDefinition
-		if err := yaml.Unmarshal(data, &definition); err != nil {
-			return err
+	for _, archive := range archives {
+		err := eachFile(archive, func(data []byte) error {
+			var definition apiextensionsv1.CustomResourceDefinition
+			if err := yaml.Unmarshal(data, &definition); err != nil {
+				return err
+			}
+			definition.Labels = Mark()
+			found[definition.Name] = &definition
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the definitions of the gateway's kinds from %s: %w", archive, err)
 		}
-		if plural := definition.Spec.Names.Plural; slices.Contains(watched, plural) {
-			definition.Labels = ours()
-			found[plural] = &definition
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the definitions of the Gateway API from %s: %w", archive, err)
 	}
 	var definitions []client.Object
-	for _, plural := range watched {
-		if found[plural] == nil {
-			return nil, fmt.Errorf("there is no definition of %s in %s: remove the folder that it is in, and it is built again", plural, archive)
+	for _, group := range slices.Sorted(maps.Keys(watched)) {
+		for _, plural := range watched[group] {
+			name := plural + "." + group
+			if found[name] == nil {
+				return nil, fmt.Errorf("there is no definition of %s in %v: remove the folder that they are in, and they are built again", name, archives)
+			}
+			definitions = append(definitions, found[name])
 		}
-		definitions = append(definitions, found[plural])
 	}
 	return definitions, nil
 }
 
-// eachFile reads the files of a tar that is compressed.
+// eachFile reads the YAML files of a tar that is compressed. Each may hold one definition:
+// by custom, those that hold several have another ending.
 func eachFile(archive string, read func(data []byte) error) error {
 	file, err := os.Open(archive)
 	if err != nil {
@@ -64,7 +80,7 @@ func eachFile(archive string, read func(data []byte) error) error {
 			return nil
 		case err != nil:
 			return err
-		case header.Typeflag != tar.TypeReg:
+		case header.Typeflag != tar.TypeReg || path.Ext(header.Name) != ".yaml":
 			continue
 		}
 		data, err := io.ReadAll(files)

@@ -43,24 +43,38 @@ func builder(t *testing.T) *fake.ClientBuilder {
 // The role must name every kind that is defined, or Traefik waits for ever for the
 // one that it may not list.
 func TestRoleCoversWatchedKinds(t *testing.T) {
-	var may []string
-	for _, rule := range clusterRole().Rules {
-		if slices.Contains(rule.APIGroups, gatewayv1.GroupName) && slices.Contains(rule.Verbs, "watch") {
-			may = append(may, rule.Resources...)
+	for group, plurals := range watched {
+		var may []string
+		for _, rule := range clusterRole().Rules {
+			if slices.Contains(rule.APIGroups, group) && slices.Contains(rule.Verbs, "watch") {
+				may = append(may, rule.Resources...)
+			}
 		}
-	}
-	for _, plural := range watched {
-		if !slices.Contains(may, plural) {
-			t.Errorf("the role lacks %s", plural)
+		for _, plural := range plurals {
+			if !slices.Contains(may, plural) {
+				t.Errorf("the role lacks %s.%s", plural, group)
+			}
 		}
-	}
-	if len(may) != len(watched) {
-		t.Errorf("the role reads %v, more than is watched", may)
+		if len(may) != len(plurals) {
+			t.Errorf("the role reads %v of %s, more than is watched", may, group)
+		}
 	}
 }
 
-// archive makes one of definitions of the given kinds, and of one that nobody watches.
-func archive(t *testing.T, plurals ...string) string {
+// names of all kinds that are watched.
+func names() (names []string) {
+	for group, plurals := range watched {
+		for _, plural := range plurals {
+			names = append(names, plural+"."+group)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// archive makes one of definitions of the given kinds, and of what nobody watches: a kind
+// of theirs, one of the same plural in another group, and what is no YAML at all.
+func archive(t *testing.T, kinds ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "crds.tgz")
 	file, err := os.Create(path)
@@ -69,12 +83,16 @@ func archive(t *testing.T, plurals ...string) string {
 	}
 	compressed := gzip.NewWriter(file)
 	packed := tar.NewWriter(compressed)
-	for _, plural := range append(plurals, "udproutes") {
-		text := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + plural + ".gateway.networking.k8s.io}\nspec: {names: {plural: " + plural + "}}\n"
-		err = errors.Join(err, packed.WriteHeader(&tar.Header{Name: plural + ".yaml", Mode: 0o644, Size: int64(len(text))}))
+	pack := func(file, text string) {
+		err = errors.Join(err, packed.WriteHeader(&tar.Header{Name: file, Mode: 0o644, Size: int64(len(text))}))
 		_, failed := packed.Write([]byte(text))
 		err = errors.Join(err, failed)
 	}
+	for _, kind := range slices.Concat(kinds, []string{"udproutes.gateway.networking.k8s.io", "tlsoptions.traefik.containo.us"}) {
+		plural, group, _ := strings.Cut(kind, ".")
+		pack(kind+".yaml", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: "+kind+"}\nspec: {group: "+group+", names: {plural: "+plural+"}}\n")
+	}
+	pack("reference.md", "# What all of this is\n\tand more: [")
 	if err := errors.Join(err, packed.Close(), compressed.Close(), file.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +101,8 @@ func archive(t *testing.T, plurals ...string) string {
 
 func definitions(t *testing.T) []client.Object {
 	t.Helper()
-	read, err := Definitions(archive(t, watched...))
+	all := names()
+	read, err := Definitions(archive(t, all[:3]...), archive(t, all[3:]...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,11 +110,15 @@ func definitions(t *testing.T) []client.Object {
 }
 
 func TestDefinitions(t *testing.T) {
-	if read := definitions(t); len(read) != len(watched) {
-		t.Errorf("%d definitions, want one for each of %v", len(read), watched)
+	var read []string
+	for _, definition := range definitions(t) {
+		read = append(read, definition.GetName())
+	}
+	if slices.Sort(read); !slices.Equal(read, names()) {
+		t.Errorf("definitions of %v, want them of %v", read, names())
 	}
 	for _, row := range []struct{ comment, archive, want string }{
-		{"one is missing", archive(t, watched[1:]...), "no definition of " + watched[0]},
+		{"one is missing", archive(t, names()[1:]...), "no definition of " + names()[0]},
 		{"there is no archive", filepath.Join(t.TempDir(), "none"), "no such file"},
 	} {
 		if _, err := Definitions(row.archive); err == nil || !strings.Contains(err.Error(), row.want) {

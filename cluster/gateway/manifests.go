@@ -24,21 +24,23 @@ func Gateway() types.NamespacedName {
 	return types.NamespacedName{Namespace: Namespace, Name: name}
 }
 
-func ours() map[string]string { return map[string]string{managedBy: owner} }
+// Mark is the label of what is ours. Objects of Traefik's own kinds need it, too: the
+// gateway obeys no others.
+func Mark() map[string]string { return map[string]string{managedBy: owner} }
 
 func podLabels() map[string]string {
 	return map[string]string{"app.kubernetes.io/name": name, managedBy: owner}
 }
 
 func named(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: ours()}
+	return metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: Mark()}
 }
 
 func clusterWide(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Labels: ours()}
+	return metav1.ObjectMeta{Name: name, Labels: Mark()}
 }
 
-// Manifests is all of the gateway but the [CRDs], in an order in which it can be
+// Manifests is all of the gateway but the [Definitions], in an order in which it can be
 // created. The image holds Traefik 3.6 at /app/traefik.
 func Manifests(image string, onlyRoot bool) []client.Object {
 	return []client.Object{
@@ -67,8 +69,8 @@ func Manifests(image string, onlyRoot bool) []client.Object {
 	}
 }
 
-// clusterRole is what Traefik's provider lists before it starts. It insists on
-// Secrets and ConfigMaps, for certificates, though we give it none to use.
+// clusterRole is what Traefik's providers list before they start. They insist on
+// Secrets and ConfigMaps, for certificates, though we give them none to use.
 func clusterRole() *rbacv1.ClusterRole {
 	read := []string{"get", "list", "watch"}
 	return &rbacv1.ClusterRole{
@@ -77,11 +79,8 @@ func clusterRole() *rbacv1.ClusterRole {
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "services", "secrets", "configmaps"}, Verbs: read},
 			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: read},
-			{
-				APIGroups: []string{gatewayv1.GroupName},
-				Resources: []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants", "backendtlspolicies"},
-				Verbs:     read,
-			},
+			{APIGroups: []string{gatewayv1.GroupName}, Resources: watched[gatewayv1.GroupName], Verbs: read},
+			{APIGroups: []string{traefikGroup}, Resources: watched[traefikGroup], Verbs: read},
 			{
 				APIGroups: []string{gatewayv1.GroupName},
 				Resources: []string{"gatewayclasses/status", "gateways/status", "httproutes/status", "grpcroutes/status", "backendtlspolicies/status"},

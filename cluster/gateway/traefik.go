@@ -34,6 +34,14 @@ func args() []string {
 		"--providers.kubernetesgateway=true",
 		// Only our class, should another Traefik live in this cluster.
 		fmt.Sprintf("--providers.kubernetesgateway.labelselector=%s=%s", managedBy, owner),
+		// For what that cannot say: copies of requests, which are a kind of Traefik's own.
+		"--providers.kubernetescrd=true",
+		fmt.Sprintf("--providers.kubernetescrd.labelselector=%s=%s", managedBy, owner),
+		// Copies for a version without a ready pod go nowhere. Otherwise the whole route
+		// would, with its users.
+		"--providers.kubernetescrd.allowemptyservices=true",
+		// It would watch nodes, which it has no use for.
+		"--providers.kubernetescrd.disableclusterscoperesources=true",
 		// 2 s by default, which would be part of every measured cutover.
 		"--providers.providersthrottleduration=100ms",
 
@@ -55,6 +63,11 @@ func args() []string {
 		fmt.Sprintf("--entrypoints.ping.address=:%d", pingPort),
 		"--ping=true",
 		"--ping.entrypoint=ping",
+
+		// The access log says nothing of copies. These do: see [Copies].
+		"--metrics.prometheus=true",
+		"--metrics.prometheus.entrypoint=ping",
+		"--metrics.prometheus.addentrypointslabels=false",
 
 		"--accesslog=true",
 		"--accesslog.format=json",

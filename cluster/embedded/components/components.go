@@ -27,8 +27,12 @@ import (
 const KubernetesVersion = "v1.36.3"
 
 // GatewayAPI is the archive of the Gateway API's definitions, of the version that the
-// gateway is built with.
-const GatewayAPI = "gateway-api-crds.tgz"
+// gateway is built with; TraefikAPI is that of the definitions of the gateway's own kinds,
+// among what else is documented of them.
+const (
+	GatewayAPI = "gateway-api-crds.tgz"
+	TraefikAPI = "traefik-crds.tgz"
+)
 
 // Modules are kept with .txt endings: go:embed refuses the files of another module.
 //
@@ -88,7 +92,9 @@ var all = []component{
 	{name: "kind-network", packages: []string{"."}},
 	{name: "coredns", packages: []string{"."}},
 	{name: "traefik", packages: []string{"github.com/traefik/traefik/v3/cmd/traefik"},
-		archives: []archive{{GatewayAPI, "sigs.k8s.io/gateway-api", "config/crd/standard"}}},
+		archives: []archive{
+			{GatewayAPI, "sigs.k8s.io/gateway-api", "config/crd/standard"},
+			{TraefikAPI, "github.com/traefik/traefik/v3", "docs/content/reference/dynamic-configuration"}}},
 	{name: "chaos-controller-manager", packages: []string{"github.com/chaos-mesh/chaos-mesh/cmd/chaos-controller-manager"},
 		archives: []archive{{"chaos-mesh-chart.tgz", "github.com/chaos-mesh/chaos-mesh", "helm"}}},
 	// Its faults of time and of block devices are written in C.
