@@ -107,6 +107,39 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// Where the candidate gets nothing but copies, what counts users' requests is not asked:
+// it would never have data. What asks somebody else is.
+func TestPolicyAtCopies(t *testing.T) {
+	counts := &scripted{script: []string{gates.NoData}}
+	asks := asking{&scripted{script: []string{gates.Fail}}}
+	p := &policy{gates: []gates.Gate{counts, asks}}
+	for _, row := range []struct {
+		step release.Step
+		want []gates.Gate
+	}{
+		// as in a canary
+		{release.Step{Name: "switch", Weight: 100}, []gates.Gate{counts, asks}},
+		// users meet the baseline alone
+		{release.Step{Name: "mirror-10", Mirror: 10}, []gates.Gate{asks}},
+	} {
+		if got := p.at(row.step).gates; !slices.Equal(got, row.want) {
+			t.Errorf("%s: asks %v, want %v", row.step.Name, got, row.want)
+		}
+	}
+	if none := (*policy)(nil); none.at(release.Step{Mirror: 10}) != nil {
+		t.Error("a policy came out of none")
+	}
+}
+
+// asking is a gate that collects nothing.
+type asking struct{ gate gates.Gate }
+
+func (a asking) Name() string   { return a.gate.Name() }
+func (a asking) Limits() string { return a.gate.Limits() }
+func (a asking) Read(ctx context.Context, live history.Live, span gates.Span) history.Reading {
+	return a.gate.Read(ctx, live, span)
+}
+
 // A step is not left while an injection is under way: the fault would act on the next one.
 func TestPolicyWaitsForInjections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

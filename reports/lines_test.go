@@ -19,6 +19,8 @@ func TestLines(t *testing.T) {
 		{"dependency", []history.Payload{history.Dependency{Name: "db", Image: "postgres:17", Address: "172.18.0.9", TookMs: 1234}}, "dependency +1.0 s db ready at 172.18.0.9 in 1.2 s (postgres:17)"},
 		// A step says how much of the traffic it moved.
 		{"step", []history.Payload{history.StepLive{Name: "weight-25", Weight: 25}}, "step       +1.0 s weight-25 live: 25 % on the candidate"},
+		{"copies", []history.Payload{history.StepLive{Name: "mirror-10", Mirror: 10}}, "step       +1.0 s mirror-10 live: 10 % of the requests copied to the candidate"},
+		{"what came of them", []history.Payload{history.Mirrored{Gen: 2, Answered: 200, Failed: 7}}, "mirror     +1.0 s 200 copied requests were answered, 7 of them with 5xx"},
 		// A fault is named by what it does and to whom.
 		{"fault", []history.Payload{history.FaultApplied{Fault: 0}}, "fault      +1.0 s NetworkChaos delay 600ms on candidate taken by the API"},
 		{"fault, with who does it", []history.Payload{history.FaultApplied{Fault: 0, Driver: "chaos-mesh"}}, "fault      +1.0 s NetworkChaos delay 600ms on candidate taken by the API, for Chaos Mesh"},

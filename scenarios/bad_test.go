@@ -40,7 +40,7 @@ var bad = []struct {
 	want  string
 }{
 	// A typing error in a key.
-	{edit("steps:", "stpes:"), `:12: release.stpes: unknown key; known here: deadline, hold, match, maxSurge, maxUnavailable, partitions, progressDeadline, router, steps, strategy, supersede, watch; did you mean "steps"?`},
+	{edit("steps:", "stpes:"), `:12: release.stpes: unknown key; known here: deadline, hold, match, maxSurge, maxUnavailable, mirrorWrites, partitions, progressDeadline, router, steps, strategy, supersede, watch; did you mean "steps"?`},
 	// A key that is in the wrong section.
 	{edit("  rate: 200/s", "  rate: 200/s\n  min: 3"), ":16: load.min: unknown key; known here: arrivals, "},
 	// A key twice.
@@ -73,7 +73,6 @@ var bad = []struct {
 	{edit("  service: shop", "  service: shop\n  chart: ./chart"), ":8: app.chart: not supported yet; supported: app.image"},
 	{edit("baseline: {", "baseline: {patch: x, "), ":10: app.baseline.patch: not supported yet; supported: image, env, command, args and replicas"},
 	{edit("{header: X-Version}", "{digest: true}"), ":9: app.version.digest: not supported yet"},
-	{edit("canary, steps", "shadow, steps"), `:12: release.strategy: strategy "shadow" is not supported yet; supported: a-b, blue-green, canary`},
 	{edit("{step: weight-50}", "{write: 4}"), ":20: faults[0].at.write: only a procedure has writes to count"},
 	{edit("    for: 20s", "    repeat: {every: 1s, times: 3}"), ":21: faults[0].repeat: not supported yet"},
 	{edit("target: candidate", "target: procedure"), `:22: faults[0].target: a NetworkChaos is on pods, and the procedure is none`},
@@ -150,6 +149,14 @@ var bad = []struct {
 	{edit("canary, steps: [10, 50, 100]", "a-b"), ":12: release.match: strategy a-b: missing"},
 	{edit("canary, steps: [10, 50, 100]", "a-b, match: {header: X-Group}"), ":12: release.match.value: missing"},
 	{edit("canary, steps: [10, 50, 100]", "a-b, match: {header: X-Group, value: beta}", "step: weight-50", "step: promote"), ":12: release.match: no request of the load carries it"},
+	{edit("canary, steps: [10, 50, 100]", "shadow, steps: []", "step: weight-50", "step: promote"), ":12: release.steps: strategy shadow: steps are missing"},
+	{edit("canary, steps: [10, 50, 100]", "shadow, steps: [50, 10]", "step: weight-50", "step: promote"), ":12: release.steps: strategy shadow: step 10 does not follow 50"},
+	{edit("canary, steps", "canary, mirrorWrites: true, steps"), ":12: release.mirrorWrites: strategy canary has no use for it: leave it out"},
+	{edit("canary, steps: [10, 50, 100]", "shadow, steps: [50]", "step: weight-50", "step: mirror-50", "{path: /cart}", "{path: /orders, method: POST}"),
+		":12: release.mirrorWrites: no request of the load is GET, HEAD, OPTIONS, and others are not copied"},
+	{edit("canary, steps: [10, 50, 100]", "shadow, steps: [10, 50]", "step: weight-50", "step: mirror-50"), ":13: gate: nothing is judged at mirror-10, mirror-50: users meet the baseline there"},
+	{edit("canary, steps: [10, 50, 100]", "shadow, steps: [10, 50]", "step: weight-50", "step: mirror-50", "min: 40", "command: [{run: [./ok], steps: [mirror-50]}]"),
+		":13: gate: nothing is judged at mirror-10: users meet"},
 	{edit("  service:", "  kind: StatefulSet\n  service:"), ":13: release.strategy: strategy canary cannot release a StatefulSet; strategies that can: rolling"},
 	{edit("  service:", "  kind: DaemonSet\n  service:"), `app.kind: unknown word "DaemonSet"; known here: Deployment, StatefulSet`},
 	{edit("hold: 4s", "hold: 4s, supersede: {step: rollback, by: {env: {VERSION: v3}}}"), `:12: release.supersede.step: no step "rollback" that a third version could arrive at; those: deploy-candidate, weight-10`},

@@ -151,7 +151,7 @@ func TestAliasStandsForItsValue(t *testing.T) {
 
 func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	_, err := decode(broken(t, "steps:", "stpes:", "rate: 200/s", "rate: 200", "outcome: rolled-back", "outcome: rolledback"))
-	want := `testdata/bad.yaml:12: release.stpes: unknown key; known here: deadline, hold, match, maxSurge, maxUnavailable, partitions, progressDeadline, router, steps, strategy, supersede, watch; did you mean "steps"?
+	want := `testdata/bad.yaml:12: release.stpes: unknown key; known here: deadline, hold, match, maxSurge, maxUnavailable, mirrorWrites, partitions, progressDeadline, router, steps, strategy, supersede, watch; did you mean "steps"?
 testdata/bad.yaml:15: load.rate: `
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got\n%v\nwant\n%s…", err, want)
