@@ -111,7 +111,7 @@ func TestPolicy(t *testing.T) {
 // it would never have data. What asks somebody else is.
 func TestPolicyAtCopies(t *testing.T) {
 	counts := &scripted{script: []string{gates.NoData}}
-	asks := asking{&scripted{script: []string{gates.Fail}}}
+	asks := &asking{name: "asks", scripted: scripted{script: []string{gates.Fail}}}
 	p := &policy{gates: []gates.Gate{counts, asks}}
 	for _, row := range []struct {
 		step release.Step
@@ -129,15 +129,6 @@ func TestPolicyAtCopies(t *testing.T) {
 	if none := (*policy)(nil); none.at(release.Step{Mirror: 10}) != nil {
 		t.Error("a policy came out of none")
 	}
-}
-
-// asking is a gate that collects nothing.
-type asking struct{ gate gates.Gate }
-
-func (a asking) Name() string   { return a.gate.Name() }
-func (a asking) Limits() string { return a.gate.Limits() }
-func (a asking) Read(ctx context.Context, live history.Live, span gates.Span) history.Reading {
-	return a.gate.Read(ctx, live, span)
 }
 
 // A step is not left while an injection is under way: the fault would act on the next one.
