@@ -19,10 +19,6 @@ import (
 // a backend of a kind of its own.
 var traefikService = schema.GroupVersionKind{Group: "traefik.io", Version: "v1alpha1", Kind: "TraefikService"}
 
-// maxCopied is the size of the largest body that is copied, in bytes. The gateway reads
-// a body to its end, or up to this, before the baseline gets any of it.
-const maxCopied = 64 << 10
-
 // copiedWithin bounds how long the first copies may take to be answered by the candidate.
 const copiedWithin = 30 * time.Second
 
@@ -71,6 +67,8 @@ func (r *GatewayAPI) mirrorName(generation Generation) string {
 	return fmt.Sprintf("%s-mirror-%d", r.App.Service, generation)
 }
 
+// mirrorService sets no maxBodySize: with one, Traefik 3.6.0 answers users by 500 whose
+// requests come in chunks and turn out to be empty.
 func (r *GatewayAPI) mirrorService(m Mirror, generation Generation) *unstructured.Unstructured {
 	service := func(v history.Version) map[string]any {
 		return map[string]any{"kind": "Service", "name": r.App.backend(v), "port": int64(r.App.Ports[httpPort])}
@@ -78,7 +76,6 @@ func (r *GatewayAPI) mirrorService(m Mirror, generation Generation) *unstructure
 	copied := service(history.Candidate)
 	copied["percent"] = int64(m.Percent)
 	mirroring := service(history.Baseline)
-	mirroring["maxBodySize"] = int64(maxCopied)
 	mirroring["mirrors"] = []any{copied}
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"mirroring": mirroring}}}
 	object.SetGroupVersionKind(traefikService)
