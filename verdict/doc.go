@@ -26,6 +26,9 @@
 // same that proves the steady state, does not reject it. Otherwise it goes on. It
 // has not recovered if the record ends within the confirmation.
 //
+// Onset and recovery are the likeliest instants; each has an interval that holds the true
+// one with a chance of 95 % ([stats.ChangeBounds]), from one arrival to another.
+//
 // # What caused it
 //
 // A fault, if the incident began while the fault was on; one SLO latency of slack

@@ -26,9 +26,20 @@ func FuzzJudge(f *testing.F) {
 			if i > 0 && (run.Incidents[i-1].RecoveredMs == nil || *incident.OnsetMs < *run.Incidents[i-1].RecoveredMs) {
 				t.Errorf("incident %d begins before the one before it is over", i)
 			}
+			for _, one := range []struct {
+				ms *float64
+				ci *Bounds
+			}{{incident.OnsetMs, incident.OnsetMsCI}, {incident.RecoveredMs, incident.RecoveredMsCI}} {
+				if (one.ms == nil) != (one.ci == nil) || one.ms != nil && (*one.ms < one.ci[0] || *one.ms > one.ci[1]) {
+					t.Errorf("incident %d has an instant outside of its interval: %+v", i, incident)
+				}
+			}
 			if incident.Bad < 1 || int64(incident.Bad) > run.Requests.Bad {
 				t.Errorf("incident %d has %d bad requests of %d", i, incident.Bad, run.Requests.Bad)
 			}
+		}
+		if m := run.MTTR; m != nil && m.TotalMsCI != nil && (m.TotalMs < m.TotalMsCI[0] || m.TotalMs > m.TotalMsCI[1]) {
+			t.Errorf("the MTTR is outside of its interval: %+v", *m)
 		}
 		if run.Verdict == Pass && len(run.Checks) == 0 {
 			t.Error("a pass without a check")

@@ -16,6 +16,9 @@ type incident struct {
 	relapses  int
 	fault     *occurrence // that caused it; nil if none did
 	step      string      // current at the onset; "" if none was
+
+	// Each of these holds the truth with a chance of 95 %.
+	onsetWithin, recoveredWithin, lengthWithin within
 }
 
 // cause is the incident's cause as the record writes it.
@@ -52,6 +55,10 @@ func (e *Evidence) findIncidents() []incident {
 	}
 	for i := range found {
 		e.describe(&found[i])
+	}
+	for i := range found {
+		found[i].onsetWithin, found[i].recoveredWithin = e.instantsWithin(found, i, missed)
+		found[i].lengthWithin = e.lengthWithin(found, i)
 	}
 	return found
 }

@@ -96,7 +96,11 @@ func (e *Evidence) residue() []string {
 func (e *Evidence) listIncidents() []Incident {
 	list := make([]Incident, 0, len(e.incidents))
 	for _, i := range e.incidents {
-		list = append(list, Incident{OnsetMs: i.onset.Millis(), RecoveredMs: i.recovered.Millis(), Bad: i.bad, Cause: i.cause()})
+		list = append(list, Incident{
+			OnsetMs: i.onset.Millis(), OnsetMsCI: i.onsetWithin.millis(),
+			RecoveredMs: i.recovered.Millis(), RecoveredMsCI: i.recoveredWithin.millis(),
+			Bad: i.bad, Cause: i.cause(),
+		})
 	}
 	return list
 }

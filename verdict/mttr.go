@@ -86,6 +86,7 @@ func (e *Evidence) measure() *MTTR {
 	m := &MTTR{Relapses: e.about.relapses, RecoveredBy: e.recoveredBy()}
 	m.Censored = m.RecoveredBy == "" || m.RecoveredBy == byFaultEnd
 	m.TotalMs = *e.about.length().Millis()
+	m.TotalMsCI = e.about.lengthWithin.millis()
 	if e.about.fault != nil {
 		m.LagMs = (e.about.onset - e.about.fault.applied).Millis()
 	}
@@ -145,6 +146,9 @@ func (e *Evidence) millis() Instants {
 		AppliedMs: i.applied.Millis(), ProvenMs: i.proven.Millis(), OnsetMs: i.onset.Millis(),
 		DetectedMs: i.detected.Millis(), DecidedMs: i.decided.Millis(), ActuatedMs: i.actuated.Millis(),
 		RecoveredMs: i.recovered.Millis(), FaultEndedMs: i.faultEnded.Millis(),
+	}
+	if e.about != nil {
+		m.OnsetMsCI, m.RecoveredMsCI = e.about.onsetWithin.millis(), e.about.recoveredWithin.millis()
 	}
 	if e.period.released {
 		m.ReleaseMs, m.EndMs = e.period.from.Millis(), e.period.to.Millis()

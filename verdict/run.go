@@ -68,7 +68,10 @@ type ControlResult struct {
 // MTTR is recovered − onset of the longest incident and its four parts. They add up
 // to it exactly, in whole microseconds.
 type MTTR struct {
-	TotalMs     float64  `json:"totalMs"`
+	TotalMs float64 `json:"totalMs"`
+	// TotalMsCI holds the true MTTR with a chance of at least 95 %; absent if it never
+	// recovered.
+	TotalMsCI   *Bounds  `json:"totalMsCI,omitempty"`
 	Segments    Segments `json:"segments"`
 	LagMs       *float64 `json:"lagMs"`       // onset − applied; null without a fault before it
 	RecoveredBy string   `json:"recoveredBy"` // rollback, promotion, self, fault-end; "" if it never did
@@ -77,6 +80,11 @@ type MTTR struct {
 	// the total is a bound and no measurement of a reaction.
 	Censored bool `json:"censored"`
 }
+
+// Bounds are the ends of a confidence interval of 95 %: of an instant, after the first and
+// not after the second. They are absent where what they are of is null, and in records that
+// were judged before there were any.
+type Bounds [2]float64
 
 // Segments cut the MTTR; a null one has its time in the next.
 type Segments struct {
@@ -96,6 +104,9 @@ type Instants struct {
 	ActuatedMs   *float64 `json:"actuatedMs"`
 	RecoveredMs  *float64 `json:"recoveredMs"`
 	FaultEndedMs *float64 `json:"faultEndedMs"`
+	// OnsetMsCI and RecoveredMsCI hold the true instants with a chance of at least 95 % each.
+	OnsetMsCI     *Bounds `json:"onsetMsCI,omitempty"`
+	RecoveredMsCI *Bounds `json:"recoveredMsCI,omitempty"`
 	// ReleaseMs and EndMs bound the stretch that availability is counted over.
 	ReleaseMs *float64 `json:"releaseMs"`
 	EndMs     *float64 `json:"endMs"`
@@ -103,10 +114,12 @@ type Instants struct {
 
 // Incident is a stretch in which users got bad answers.
 type Incident struct {
-	OnsetMs     *float64 `json:"onsetMs"`
-	RecoveredMs *float64 `json:"recoveredMs"` // null if it never did
-	Bad         int      `json:"bad"`
-	Cause       string   `json:"cause"` // "fault:0", "step:weight-25", "unknown"
+	OnsetMs       *float64 `json:"onsetMs"`
+	OnsetMsCI     *Bounds  `json:"onsetMsCI,omitempty"`
+	RecoveredMs   *float64 `json:"recoveredMs"` // null if it never did
+	RecoveredMsCI *Bounds  `json:"recoveredMsCI,omitempty"`
+	Bad           int      `json:"bad"`
+	Cause         string   `json:"cause"` // "fault:0", "step:weight-25", "unknown"
 }
 
 // Requests are counted over the stretch of availability, so that good and bad are

@@ -22,7 +22,8 @@ const significance = 0.01
 type series struct {
 	arrivals []*history.Request
 	bad      []bool
-	allowed  float64 // rate of bad arrivals that the SLO allows
+	segments []stats.Segment // in each of which the rate of bad ones is the same
+	allowed  float64         // rate of bad arrivals that the SLO allows
 	voided   int
 }
 
@@ -40,6 +41,7 @@ func newSeries(h history.History, p period) series {
 			s.bad = append(s.bad, r.Bad(h.Plan.SLO.Latency.D()))
 		}
 	}
+	s.segments = stats.Segments(s.bad, cutPenalty*math.Log(float64(len(s.bad))))
 	return s
 }
 
@@ -91,7 +93,7 @@ func (s series) violations(apart time.Duration) []span {
 	var spans []span
 	n := float64(len(s.bad))
 	adjoins := false // to a violating segment just before
-	for _, segment := range stats.Segments(s.bad, cutPenalty*math.Log(n)) {
+	for _, segment := range s.segments {
 		violates := stats.BinomialTail(segment.Ones, segment.Len(), s.allowed) < significance/n
 		if violates {
 			for _, i := range s.badIn(segment.From, segment.To) {
