@@ -1,9 +1,15 @@
 package main
 
 import (
+	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/verdict"
 )
 
 func TestBetween(t *testing.T) {
@@ -30,7 +36,7 @@ func TestBetween(t *testing.T) {
 		{"it is not seen to end", "...xxx", 0, true, 2.5, math.Inf(1), 0},
 	} {
 		got := between(looks(row.pattern), 1, row.lag)
-		if want := (seen{row.found, row.onset, row.end, row.relapses}); got != want {
+		if want := (seen{found: row.found, onset: row.onset, end: row.end, relapses: row.relapses}); got != want {
 			t.Errorf("%s: %+v, want %+v", row.why, got, want)
 		}
 	}
@@ -39,11 +45,11 @@ func TestBetween(t *testing.T) {
 func TestTally(t *testing.T) {
 	o := outage{bursts: []stretch{{20, 21}, {22, 23}, {24, 25}}}
 	var tally tally
-	tally.add(o, seen{found: true, onset: 20.001, end: 24.998, relapses: 2})
-	tally.add(o, seen{found: true, onset: 19.9, end: 25.2, relapses: 0})
-	tally.add(o, seen{found: true, onset: 20, end: 25, relapses: 5}) // more than there were is none missed
-	tally.add(o, seen{})
-	tally.add(o, seen{found: true, onset: 20, end: math.Inf(1)})
+	tally.add(o, seen{found: true, onset: 20.001, end: 24.998, relapses: 2}, counts)
+	tally.add(o, seen{found: true, onset: 19.9, end: 25.2, relapses: 0}, counts)
+	tally.add(o, seen{found: true, onset: 20, end: 25, relapses: 5}, counts) // more than there were is none missed
+	tally.add(o, seen{}, counts)
+	tally.add(o, seen{found: true, onset: 20, end: math.Inf(1)}, counts)
 	if tally.missed != 2 || tally.relapses != 2+2+2 || len(tally.onsets) != 3 {
 		t.Errorf("%+v", tally)
 	}
@@ -66,7 +72,7 @@ func TestOutages(t *testing.T) {
 		}
 		f := newOutage(manners[4], random)
 		for i, b := range f.bursts[1:] {
-			if gap := b.from - f.bursts[i].to; gap < 0.3 || gap > confirm.Seconds() || f.bad(b.from-gap/2) {
+			if gap := b.From - f.bursts[i].To; gap < 0.3 || gap > confirm.Seconds() || f.bad(b.From-gap/2) {
 				t.Fatalf("a gap of %g s", gap)
 			}
 		}
@@ -125,7 +131,7 @@ func TestWatch(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
 	one, other := newOutage(manners[0], random), newOutage(manners[0], random)
 	var wrong tally
-	wrong.add(one, judged(other.record()))
+	wrong.add(one, judged(other.record()), counts)
 	if len(wrong.onsets) != 1 || wrong.onsets[0] < 20 {
 		t.Errorf("what was read of another outage is %v ms off", wrong.onsets)
 	}
@@ -162,8 +168,141 @@ func TestFirstBad(t *testing.T) {
 			}
 			waits = append(waits, at)
 		}
-		if got, want := m.firstBad(), quantile(waits, 0.5)[0]; math.Abs(got-want) > 0.1 {
+		if got, want := m.firstBad(0.5), quantile(waits, 0.5)[0]; math.Abs(got-want) > 0.1 {
 			t.Errorf("%.0f %%, %s: %.2f ms, drawn %.2f ms", 100*m.share, m.spacing(), got, want)
 		}
+		if got, want := m.firstBad(0.95), quantile(waits, 0.95)[0]; math.Abs(got-want) > 0.6 {
+			t.Errorf("%.0f %%, %s: 95 %% within %.2f ms, drawn %.2f ms", 100*m.share, m.spacing(), got, want)
+		}
+	}
+}
+
+// TestIntervalsAreCounted: those that are too narrow do not hold, and it shows.
+func TestIntervalsAreCounted(t *testing.T) {
+	o := outage{bursts: []stretch{{20, 21}}}
+	s := func(around float64) seen {
+		return seen{found: true, onset: 20.004, end: 20.999,
+			onsetCI: &verdict.Bounds{20_004 - around, 20_004 + around}, endCI: &verdict.Bounds{20_999 - around, 20_999 + around},
+			lengthCI: &verdict.Bounds{995 - 2*around, 995 + 2*around}}
+	}
+	for _, row := range []struct {
+		why             string
+		around          float64
+		instants, whole float64 // %
+	}{
+		{"wide enough for all", 5, 100, 100},
+		{"wide enough for the end and for the length", 3, 50, 100},
+		{"only the end", 1.5, 50, 0},
+		{"none", 0.5, 0, 0},
+	} {
+		var tally tally
+		tally.add(o, s(row.around), counts)
+		if got, whole := tally.instants.percent()[0], tally.lengths.percent()[0]; got != row.instants || whole != row.whole {
+			t.Errorf("%s: %g %% of the instants are held, %g %% of the lengths", row.why, got, whole)
+		}
+	}
+	// And over outages as they are drawn: a millisecond where one request in five fails.
+	narrow := func(h history.History) seen {
+		s := judged(h)
+		s.onsetCI = &verdict.Bounds{1000*s.onset - 0.5, 1000*s.onset + 0.5}
+		s.endCI = &verdict.Bounds{1000*s.end - 0.5, 1000*s.end + 0.5}
+		return s
+	}
+	var right, wrong tally
+	for i := range uint64(10) {
+		o := newOutage(manners[2], rand.New(rand.NewPCG(i, 3)))
+		h := o.record()
+		right.add(o, judged(h), counts)
+		wrong.add(o, narrow(h), counts)
+	}
+	if got := right.instants.percent()[0]; got < covered {
+		t.Errorf("only %g %% of the intervals hold", got)
+	}
+	if got := wrong.instants.percent()[0]; got >= covered {
+		t.Errorf("%g %% hold of those that are too narrow: the benchmark would not notice", got)
+	}
+}
+
+// TestVoid: what a stall touches counts neither for nor against anybody.
+func TestVoid(t *testing.T) {
+	o := outage{bursts: []stretch{{20, 21}, {21.5, 22}}}
+	l := live{stalls: []history.Stall{{From: micros(19.99), To: micros(20.01)}}}
+	var tally tally
+	tally.add(o, seen{found: true, onset: 20.3, end: 22}, l.void)
+	tally.add(o, seen{}, l.void)
+	if len(tally.onsets) != 0 || len(tally.ends) != 1 || tally.missed != 0 || tally.relapses != 0 || tally.voided != 2 {
+		t.Errorf("%+v", tally)
+	}
+	l.stalls[0] = history.Stall{From: micros(25), To: micros(26)}
+	tally.add(o, seen{}, l.void)
+	if tally.missed != 1 || tally.relapses != 1 || tally.voided != 2 {
+		t.Errorf("a stall elsewhere excuses nothing: %+v", tally)
+	}
+}
+
+// TestLive has one outage of each manner in real time, twenty seconds of them.
+func TestLive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	toService, in := io.Pipe()
+	out, fromService := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(t.Context(), toService, fromService) }()
+	l, err := watchLive(t.Context(), 3, 5, in, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the service: %v", err)
+	}
+	t.Logf("%d requests, %d stalls, released %s late at p99; %d probes, %d scrapes", len(l.requests), len(l.stalls), l.late, len(l.probes), len(l.scrapes))
+	if l.late > 20*time.Millisecond {
+		t.Skip("the machine is too busy for anything to be timed on it")
+	}
+	if math.Abs(float64(len(l.requests))-1000*l.outages[4].end()-2500) > 500 || len(l.probes) < 10 || len(l.scrapes) < 3 {
+		t.Error("somebody did not look")
+	}
+	for i, o := range l.outages {
+		s := judged(l.history(i))
+		t.Logf("%s: onset %.3f, said %.3f; end %.3f, said %.3f; relapses %d, said %d", o.name, o.onset(), s.onset, o.end(), s.end, len(o.bursts)-1, s.relapses)
+		var tally tally
+		tally.add(o, s, l.void)
+		if tally.missed > 0 || tally.relapses > 0 {
+			t.Errorf("%s: missed", o.name)
+		}
+		for _, off := range slices.Concat(tally.onsets, tally.ends) {
+			if off > 100 { // the machine may be busy; the benchmark wants a tenth of it
+				t.Errorf("%s: %.1f ms off", o.name, off)
+			}
+		}
+	}
+}
+
+// TestSchedule: real outages are apart, of all manners, and seen as they are told.
+func TestSchedule(t *testing.T) {
+	all := schedule(60, rand.New(rand.NewPCG(7, 77)))
+	kinds := map[string]int{}
+	for i, o := range all {
+		kinds[o.name]++
+		if i > 0 && o.onset()-all[i-1].end() < 2*liveConfirm.Seconds()+0.2 {
+			t.Errorf("only %g s after the one before", o.onset()-all[i-1].end())
+		}
+		for j, b := range o.bursts {
+			if long := b.To - b.From; long < 0.2 || long > 2.001 {
+				t.Errorf("an outage of %g s", long)
+			}
+			if j > 0 && b.From-o.bursts[j-1].To > 0.9*liveConfirm.Seconds() {
+				t.Errorf("bursts %g s apart are not one outage", b.From-o.bursts[j-1].To)
+			}
+		}
+	}
+	for name, n := range kinds {
+		if n != 12 {
+			t.Errorf("%d of %s", n, name)
+		}
+	}
+	if long := all[59].end(); len(kinds) != 5 || long > 250 {
+		t.Errorf("%d manners in %g s", len(kinds), long)
 	}
 }

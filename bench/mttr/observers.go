@@ -12,6 +12,9 @@ type seen struct {
 	found      bool
 	onset, end float64
 	relapses   int // how often it came back
+	// What is said to hold the true onset, end and length, in milliseconds; nil of who does
+	// not say.
+	onsetCI, endCI, lengthCI *verdict.Bounds
 }
 
 // judged is what the code that judges runs reads from the record.
@@ -20,7 +23,10 @@ func judged(h history.History) seen {
 	if run.MTTR == nil || run.Instants.OnsetMs == nil || run.Instants.RecoveredMs == nil {
 		return seen{}
 	}
-	return seen{found: true, onset: *run.Instants.OnsetMs / 1000, end: *run.Instants.RecoveredMs / 1000, relapses: run.MTTR.Relapses}
+	return seen{
+		found: true, onset: *run.Instants.OnsetMs / 1000, end: *run.Instants.RecoveredMs / 1000, relapses: run.MTTR.Relapses,
+		onsetCI: run.Instants.OnsetMsCI, endCI: run.Instants.RecoveredMsCI, lengthCI: run.MTTR.TotalMsCI,
+	}
 }
 
 // look is what somebody who looks every so often makes of what he saw: bad or not.

@@ -47,7 +47,7 @@ var manners = []manner{
 // floor says what nobody can do better: where not every request is bad, an outage has
 // begun before the first that is, and goes on after the last.
 func (m manner) floor() string {
-	return fmt.Sprintf("where %.0f %% of %d requests a second fail, %s, half of the outages have begun more than %.1f ms before the first of them", 100*m.share, rate, m.spacing(), m.firstBad())
+	return fmt.Sprintf("where %.0f %% of %d requests a second fail, %s, half of the outages have begun more than %.1f ms before the first of them", 100*m.share, rate, m.spacing(), m.firstBad(0.5))
 }
 
 func (m manner) spacing() string {
@@ -57,22 +57,26 @@ func (m manner) spacing() string {
 	return "at random"
 }
 
-// firstBad is the median of the time from an onset to the first bad request, in
+// firstBad is a quantile of the time from an onset to the first bad request, in
 // milliseconds. Requests at random are bad as a Poisson process; of those at the same
 // distance, whole ones are waited for, and part of one.
-func (m manner) firstBad() float64 {
+func (m manner) firstBad(q float64) float64 {
 	if !m.even {
-		return 1000 / rate * math.Ln2 / m.share
+		return -1000 / rate * math.Log(1-q) / m.share
 	}
 	whole, good := 0.0, 1.0 // the chance that none of so many is bad
-	for good*(1-m.share) > 0.5 {
+	for good*(1-m.share) > 1-q {
 		whole, good = whole+1, good*(1-m.share)
 	}
-	return 1000 / rate * (whole + (good-0.5)/(good*m.share))
+	return 1000 / rate * (whole + (good-(1-q))/(good*m.share))
 }
 
+// widest is how wide half of the intervals may be at most, in milliseconds: twice the time in
+// which 95 % of the outages show themselves, and the gap between two requests.
+func (m manner) widest() float64 { return 2 * (1000.0/rate + m.firstBad(0.95)) }
+
 // stretch is a part of time, in seconds.
-type stretch struct{ from, to float64 }
+type stretch struct{ From, To float64 }
 
 // outage is what a service really did.
 type outage struct {
@@ -104,9 +108,9 @@ func never(random *rand.Rand) outage {
 	return outage{bursts: []stretch{{calm + 5, calm + 5}}, random: random}
 }
 
-func (o outage) onset() float64 { return o.bursts[0].from }
+func (o outage) onset() float64 { return o.bursts[0].From }
 
-func (o outage) end() float64 { return o.bursts[len(o.bursts)-1].to }
+func (o outage) end() float64 { return o.bursts[len(o.bursts)-1].To }
 
 // until is when nobody looks any more.
 func (o outage) until() float64 { return o.end() + after }
@@ -114,7 +118,7 @@ func (o outage) until() float64 { return o.end() + after }
 // bad reports whether the service is bad at an instant.
 func (o outage) bad(at float64) bool {
 	for _, b := range o.bursts {
-		if b.from <= at && at < b.to {
+		if b.From <= at && at < b.To {
 			return true
 		}
 	}
@@ -145,25 +149,35 @@ func (o outage) gap() float64 {
 // record is what a run would have left of it: its requests, and the few events that
 // judging needs.
 func (o outage) record() history.History {
+	var requests []history.Request
+	for at := o.random.Float64() / rate; at < o.until(); at += o.gap() {
+		latency, good := o.answer(at)
+		r := history.Request{Seq: int64(len(requests)), Intended: micros(at), Sent: micros(at), Done: micros(at).After(latency), Status: 200, Expected: good, Version: history.Baseline, Attempts: 1}
+		if !good {
+			r.Status, r.Version = 503, history.Unattributed
+		}
+		requests = append(requests, r)
+	}
+	return recordOf(requests, slow, confirm)
+}
+
+// recordOf is the record of a run with these requests, released from the first of them on.
+func recordOf(requests []history.Request, slow, confirm time.Duration) history.History {
 	plan := history.Plan{
 		Scenario: "outage", Rate: rate, SLO: history.SLO{Latency: history.Duration(slow), Availability: promised},
 		Recover: history.Recover{Confirm: history.Duration(confirm), Within: history.Duration(time.Minute)},
 	}
-	h := history.History{Plan: plan}
-	for at := o.random.Float64() / rate; at < o.until(); at += o.gap() {
-		latency, good := o.answer(at)
-		r := history.Request{Seq: int64(len(h.Requests)), Intended: micros(at), Sent: micros(at), Done: micros(at).After(latency), Status: 200, Expected: good, Version: history.Baseline, Attempts: 1}
-		if !good {
-			r.Status, r.Version = 503, history.Unattributed
-		}
-		h.Requests = append(h.Requests, r)
+	h := history.History{Plan: plan, Requests: requests}
+	n := int64(len(requests))
+	if n == 0 {
+		return h
 	}
-	n := int64(len(h.Requests))
+	first, last := requests[0].Intended, requests[n-1].Intended
 	h.Events = []history.Event{
 		history.NewEvent(0, plan),
-		history.NewEvent(micros(1), history.ReleaseBegan{}),
-		history.NewEvent(micros(o.until()), history.LoadEnded{Planned: n, Sent: n}),
-		history.NewEvent(micros(o.until()), history.RunEnded{}),
+		history.NewEvent(first, history.ReleaseBegan{}),
+		history.NewEvent(last, history.LoadEnded{Planned: n, Sent: n}),
+		history.NewEvent(last, history.RunEnded{}),
 	}
 	return h
 }
