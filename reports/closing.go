@@ -54,7 +54,8 @@ func recovery(at verdict.Instants, m verdict.MTTR) string {
 	if at.RecoveredMs != nil {
 		when = fmt.Sprintf("+%.1f s", *at.RecoveredMs/1000)
 	}
-	text := fmt.Sprintf("%s MTTR %s = %s", when, span(length(m.TotalMs)), strings.Join(parts, " + "))
+	total := strings.TrimSpace(span(length(m.TotalMs)) + " " + reachOf(&m))
+	text := fmt.Sprintf("%s MTTR %s = %s", when, total, strings.Join(parts, " + "))
 	if m.Censored {
 		text = fmt.Sprintf("%s MTTR at least %s: nothing reacted", when, span(length(m.TotalMs)))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/verdict"
 )
 
 // none stands where the record has null.
@@ -95,6 +96,23 @@ func against(d time.Duration, limit history.Duration) string {
 		return text
 	}
 	return decimal(d.Seconds(), 3) + " s"
+}
+
+// reach writes the interval of a measured length of time, with as many digits as its width is
+// worth: 2.49 to 2.53 s. Its ends are rounded outwards.
+func reach(b verdict.Bounds) string {
+	scale, unit, most := 1.0, "ms", 2
+	if b[1] >= 1000 {
+		scale, unit, most = 1000, "s", 3
+	}
+	digits := min(max(1-int(math.Floor(math.Log10((b[1]-b[0])/scale))), 0), most)
+	step := math.Pow(10, float64(digits)) / scale
+	const hair = 1e-6 // decimal fractions are not exact
+	low, high := decimal(math.Floor(b[0]*step+hair)/step/scale, digits), decimal(math.Ceil(b[1]*step-hair)/step/scale, digits)
+	for digits > 0 && strings.HasSuffix(low, "0") && strings.HasSuffix(high, "0") {
+		low, high, digits = strings.TrimSuffix(low[:len(low)-1], "."), strings.TrimSuffix(high[:len(high)-1], "."), digits-1
+	}
+	return low + " to " + high + " " + unit
 }
 
 // share writes a fraction as a percentage with two significant digits of its

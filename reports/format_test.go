@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/verdict"
 )
 
 func TestCount(t *testing.T) {
@@ -44,6 +45,26 @@ func TestSpan(t *testing.T) {
 	} {
 		if got := span(row.d); got != row.want {
 			t.Errorf("span(%v) = %q, want %q", row.d, got, row.want)
+		}
+	}
+}
+
+func TestReach(t *testing.T) {
+	for _, row := range []struct {
+		b    verdict.Bounds
+		want string
+	}{
+		{verdict.Bounds{2490, 2530}, "2.49 to 2.53 s"},                 // digits that both have
+		{verdict.Bounds{2499.1, 2501.2}, "2.499 to 2.502 s"},           // narrow
+		{verdict.Bounds{2252.401, 2924.516}, "2.25 to 2.93 s"},         // two digits of the width, outwards
+		{verdict.Bounds{184.623, 489.042}, "184 to 490 ms"},            // milliseconds
+		{verdict.Bounds{0, 1.234}, "0.0 to 1.3 ms"},                    // from nothing
+		{verdict.Bounds{980, 1020}, "0.98 to 1.02 s"},                  // over the edge of a unit
+		{verdict.Bounds{185_012.4, 185_020.1}, "185.012 to 185.021 s"}, // no minutes: they would hide the digits
+		{verdict.Bounds{2000, 2000}, "2 to 2 s"},                       // no width at all
+	} {
+		if got := reach(row.b); got != row.want {
+			t.Errorf("reach(%v) = %q, want %q", row.b, got, row.want)
 		}
 	}
 }

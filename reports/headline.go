@@ -52,6 +52,7 @@ func measured(rec record) bool { return rec.r.Availability != nil }
 type gauge struct {
 	Label string
 	Value string
+	Reach string // the interval that holds the truth; "" without one
 	Limit string
 	Mark  string // pass or fail against the limit; "" without one
 	Bar   figure
@@ -70,6 +71,7 @@ func gauges(rec record) []gauge {
 	}
 	recovery := timeGauge("MTTR", mttr, e.MTTR)
 	detection := timeGauge("Detection", detect, e.Detection)
+	recovery.Reach = reachOf(rec.r.MTTR)
 	switch m := rec.r.MTTR; {
 	case m == nil && measured(rec):
 		recovery.Value, detection.Value = "no incident", "nothing to detect"
@@ -81,6 +83,15 @@ func gauges(rec record) []gauge {
 		}
 	}
 	return []gauge{recovery, detection, availabilityGauge(rec), exposureGauge(rec.r.Requests)}
+}
+
+// reachOf is the interval of an MTTR that was measured; "" of one that is a bound itself, and
+// in a record from before there were intervals.
+func reachOf(m *verdict.MTTR) string {
+	if m == nil || m.Censored || m.TotalMsCI == nil {
+		return ""
+	}
+	return "(" + reach(*m.TotalMsCI) + " at 95 %)"
 }
 
 func timeGauge(label string, measured *time.Duration, limit *history.Duration) gauge {

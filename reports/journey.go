@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/verdict"
 )
 
 // The page's second question: where did the time of the incident go?
@@ -180,7 +181,7 @@ func origin(rec record, name string, at history.Micros) string {
 	case "actuated":
 		return actuatedOrigin(rec, at)
 	}
-	return "first arrival after which the SLO holds for " + setting(rec.h.Plan.Recover.Confirm) + " (change point)"
+	return "first arrival after which the SLO holds for " + setting(rec.h.Plan.Recover.Confirm) + " " + changePoint(rec.r.Instants.RecoveredMsCI)
 }
 
 // eventOrigin finds the event of type P at an instant.
@@ -215,10 +216,18 @@ func faultOrigin(rec record, at history.Micros) string {
 func onsetOrigin(rec record, at history.Micros) string {
 	for _, q := range rec.h.Requests {
 		if q.Intended >= at && q.Bad(rec.slo().D()) {
-			return fmt.Sprintf("request %s, %s: %s (change point)", count(q.Seq), shorten(q.Name, 60), answerOf(q))
+			return fmt.Sprintf("request %s, %s: %s %s", count(q.Seq), shorten(q.Name, 60), answerOf(q), changePoint(rec.r.Instants.OnsetMsCI))
 		}
 	}
-	return "first bad arrival (change point)"
+	return "first bad arrival " + changePoint(rec.r.Instants.OnsetMsCI)
+}
+
+// changePoint says how an instant was found, and how sure it is.
+func changePoint(within *verdict.Bounds) string {
+	if within == nil {
+		return "(change point)"
+	}
+	return "(change point; at 95 % from " + clock(micros(within[0])) + " to " + clock(micros(within[1])) + ")"
 }
 
 func actuatedOrigin(rec record, at history.Micros) string {

@@ -58,7 +58,7 @@ func markdownOf(rec record) string {
 func gaugesTable(rec record) table {
 	t := table{Head: head("Figure", "Seen", "Limit")}
 	for _, g := range gauges(rec) {
-		t.Rows = append(t.Rows, []cell{text(g.Label), {Text: g.Value, Mark: g.Mark}, text(g.Limit)})
+		t.Rows = append(t.Rows, []cell{text(g.Label), {Text: strings.TrimSpace(g.Value + " " + g.Reach), Mark: g.Mark}, text(g.Limit)})
 	}
 	return t
 }

@@ -189,11 +189,12 @@ func rolledBackRun(requests []history.Request) verdict.Run {
 	return verdict.Run{
 		Schema: verdict.Schema, Scenario: plan().Scenario, Seed: 7, PlanHash: plan().PlanHash, Provider: "embedded",
 		Verdict: verdict.Pass, Because: fmt.Sprintf("Rolled back in 2.5 s (allowed 15 s); %d of %s requests were bad, %s; nothing was left behind.", counts.Bad, count(counts.Good+counts.Bad), ratio(counts.Bad, counts.Good+counts.Bad)), Outcome: ptr(verdict.RolledBack),
-		MTTR: &verdict.MTTR{TotalMs: 2500, LagMs: ptr(100.0), RecoveredBy: "rollback",
+		MTTR: &verdict.MTTR{TotalMs: 2500, TotalMsCI: &verdict.Bounds{2455, 2590}, LagMs: ptr(100.0), RecoveredBy: "rollback",
 			Segments: verdict.Segments{DetectMs: ptr(1000.0), DecideMs: ptr(1000.0), ActuateMs: ptr(400.0), RecoverMs: ptr(100.0)}},
 		Instants: verdict.Instants{AppliedMs: ms(15.1), ProvenMs: ms(15.2), OnsetMs: ms(15.2), DetectedMs: ms(16.2), DecidedMs: ms(17.2),
-			ActuatedMs: ms(17.6), RecoveredMs: ms(17.7), FaultEndedMs: ms(27.8), ReleaseMs: ms(6), EndMs: ms(27.7)},
-		Incidents: []verdict.Incident{{OnsetMs: ms(15.2), RecoveredMs: ms(17.7), Bad: int(counts.Bad), Cause: "fault:0"}},
+			ActuatedMs: ms(17.6), RecoveredMs: ms(17.7), FaultEndedMs: ms(27.8), ReleaseMs: ms(6), EndMs: ms(27.7),
+			OnsetMsCI: &verdict.Bounds{15_132, 15_200}, RecoveredMsCI: &verdict.Bounds{17_661, 17_704}},
+		Incidents: []verdict.Incident{{OnsetMs: ms(15.2), OnsetMsCI: &verdict.Bounds{15_132, 15_200}, RecoveredMs: ms(17.7), RecoveredMsCI: &verdict.Bounds{17_661, 17_704}, Bad: int(counts.Bad), Cause: "fault:0"}},
 		Requests:  counts, Availability: ptr(float64(counts.Good) / float64(max(counts.Good+counts.Bad, 1))),
 		Steps: []verdict.Step{
 			{Name: "deploy-candidate", BeginMs: ms(6), LiveMs: ms(8.1), EndMs: ms(8.7)}, {Name: "weight-5", BeginMs: ms(8.7), LiveMs: ms(8.9), EndMs: ms(13.8)},
@@ -263,6 +264,7 @@ func neverRecovered() (history.History, verdict.Run) {
 	r.Verdict, r.Because, r.Outcome = verdict.Fail, "The check mttr failed: > 16.8s instead of <= 15s (it had not recovered when the record ended); stuck half-way, not recovered after 16.8 s (allowed 15 s); 30 of 1,262 requests were bad, 2.4 %; 2 left behind.", ptr(verdict.Stuck)
 	r.MTTR = &verdict.MTTR{TotalMs: 16800, RecoveredBy: "", Censored: true, LagMs: ptr(100.0)}
 	r.Instants.DetectedMs, r.Instants.DecidedMs, r.Instants.ActuatedMs, r.Instants.RecoveredMs, r.Instants.FaultEndedMs = nil, nil, nil, nil, nil
+	r.Instants.RecoveredMsCI = nil
 	r.Incidents = []verdict.Incident{{OnsetMs: ms(9), RecoveredMs: ms(9.6), Bad: 3, Cause: "step:weight-5"}, {OnsetMs: ms(15.2), Bad: 120, Cause: "fault:0"}}
 	r.Checks[1] = verdict.Finding{Name: "mttr", Status: "fail", Want: "<= 15s", Got: "> 16.8s", Because: "never recovered"}
 	r.Checks[2] = verdict.Finding{Name: "detection", Because: "no reading failed"}
