@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -139,9 +140,16 @@ func watchLive(ctx context.Context, seed uint64, n int, in io.WriteCloser, out i
 	all, watching := errgroup.WithContext(watching)
 	all.Go(func() error { return l.attack(watching, seed, address, clock) })
 	all.Go(func() error { l.probe(watching, "http://"+address+"/", clock); return nil })
-	all.Go(func() error { l.scrape(watching, "http://"+address+"/counters", clock); return nil })
+	all.Go(func() error {
+		every(watching, scraping*time.Second, func() { l.scrape(watching, "http://"+address+"/counters", clock) })
+		return nil
+	})
 	if err := all.Wait(); err != nil {
 		return nil, err
+	}
+	l.scrape(ctx, "http://"+address+"/counters", clock) // what happened since the last time
+	if len(l.scrapes) < 2 || len(l.requests) == 0 {
+		return nil, errors.New("the service did not answer: see what it says above")
 	}
 	slices.SortFunc(l.requests, func(a, b history.Request) int { return cmp.Compare(a.Intended, b.Intended) })
 	return l, context.Cause(ctx)
@@ -175,13 +183,11 @@ func (l *live) probe(ctx context.Context, url string, clock history.Clock) {
 
 // scrape reads the counters.
 func (l *live) scrape(ctx context.Context, url string, clock history.Clock) {
-	every(ctx, scraping*time.Second, func() {
-		s := scrape{at: float64(clock.Now()) / 1e6}
-		body, _, err := get(ctx, url, time.Second)
-		if err == nil && json.Unmarshal(body, &s.counters) == nil {
-			l.scrapes = append(l.scrapes, s)
-		}
-	})
+	s := scrape{at: float64(clock.Now()) / 1e6}
+	body, _, err := get(ctx, url, time.Second)
+	if err == nil && json.Unmarshal(body, &s.counters) == nil {
+		l.scrapes = append(l.scrapes, s)
+	}
 }
 
 // every calls do at once, and again each period, until the context ends.
@@ -254,13 +260,22 @@ func (l *live) probed(i int) seen {
 	return between(slices.DeleteFunc(slices.Clone(l.probes), func(p look) bool { return p.at < part.From || p.at >= part.To }), 1, 0)
 }
 
+// reading is one of the scrapes, or what would have followed on the last: nothing happens any
+// more.
+func (l *live) reading(i int) scrape {
+	last := len(l.scrapes) - 1
+	s := l.scrapes[min(i, last)]
+	s.at += float64(max(i-last, 0) * scraping)
+	return s
+}
+
 // scraped is what who scrapes every so often would see of an outage if it were the only one:
 // the others' bad requests are not counted.
 func (l *live) scraped(i, every int) seen {
 	var looks []look
 	step := every / scraping
-	for at := i%step + step; at < len(l.scrapes); at += step {
-		now, before := l.scrapes[at], l.scrapes[at-step]
+	for at := i%step + step; at < len(l.scrapes)+2*step; at += step {
+		now, before := l.reading(at), l.reading(at-step)
 		bad := now.Bad[i] - before.Bad[i] + now.Background - before.Background
 		looks = append(looks, look{at: now.at, bad: float64(bad) > (1-promised)*float64(now.N-before.N)})
 	}

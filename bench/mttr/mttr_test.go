@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -275,6 +276,66 @@ func TestLive(t *testing.T) {
 			if off > 100 { // the machine may be busy; the benchmark wants a tenth of it
 				t.Errorf("%s: %.1f ms off", o.name, off)
 			}
+		}
+	}
+}
+
+// TestLiveRows: what a schedule would have left is put together as what is measured is. The
+// draws are those of virtual time; nothing waits.
+func TestLiveRows(t *testing.T) {
+	random := rand.New(rand.NewPCG(2, 2))
+	l := &live{outages: schedule(20, random)}
+	state := counters{Bad: make([]int, 20)}
+	next, until := 0, l.outages[19].end()+2.5
+	for at := 0.0; at < until; at += 1.0 / rate {
+		for next < 20 && at >= l.around(next).To {
+			next++
+		}
+		o := l.outages[next]
+		latency, good := o.answer(at)
+		bad := !good || latency > liveSlow
+		l.requests = append(l.requests, history.Request{Seq: int64(len(l.requests)), Intended: micros(at), Sent: micros(at), Done: micros(at).After(latency), Status: 200, Expected: good})
+		state.N++
+		switch {
+		case bad && o.bad(at):
+			state.Bad[next]++
+		case bad:
+			state.Background++
+		}
+		if n := len(l.requests); n%1000 == 500 {
+			l.probes = append(l.probes, look{at: at, bad: bad})
+		}
+		if len(l.requests)%(scraping*1000) == 1 {
+			l.scrapes = append(l.scrapes, scrape{at: at, counters: counters{N: state.N, Background: state.Background, Bad: slices.Clone(state.Bad)}})
+		}
+	}
+	for _, kind := range liveManners() {
+		tallies, outages := l.tallies(kind)
+		us, others := tallies[ours], tallies[prober]
+		if outages != 4 || us.missed+us.relapses+us.voided > 0 || us.instants.of != 8 || us.instants.yes < 7 || len(others.onsets)+others.missed != 4 {
+			t.Errorf("%s: %+v beside %+v", kind.name, us, others)
+		}
+		for _, off := range slices.Concat(us.onsets, us.ends) {
+			if off > 30 {
+				t.Errorf("%s: %.1f ms off", kind.name, off)
+			}
+		}
+		for _, off := range slices.Concat(tallies[scrape15].onsets, tallies[scrape10].ends) {
+			if off > 7_501 {
+				t.Errorf("%s: who looks often enough is not %.1f ms off", kind.name, off)
+			}
+		}
+		if seen := 4 - tallies[scrape10].missed; kind.share == 1 && seen < 3 {
+			t.Errorf("%s: who scrapes every 10 s sees %d of 4", kind.name, seen)
+		}
+	}
+	l.stalls = []history.Stall{{From: 0, To: micros(until)}}
+	for _, row := range l.rows() {
+		if strings.HasPrefix(row.Target, "how far") && row.Ours != nil {
+			t.Errorf("%s: %g, where nothing counts", row.Target, *row.Ours)
+		}
+		if !strings.Contains(row.Because, "stood still") {
+			t.Errorf("%s: it does not say why: %q", row.Target, row.Because)
 		}
 	}
 }

@@ -73,7 +73,9 @@ func (m manner) firstBad(q float64) float64 {
 
 // widest is how wide half of the intervals may be at most, in milliseconds: twice the time in
 // which 95 % of the outages show themselves, and the gap between two requests.
-func (m manner) widest() float64 { return 2 * (1000.0/rate + m.firstBad(0.95)) }
+func (m manner) widest() float64 {
+	return math.Round(10*2*(1000.0/rate+m.firstBad(0.95))) / 10
+}
 
 // stretch is a part of time, in seconds.
 type stretch struct{ From, To float64 }
