@@ -165,10 +165,10 @@ bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's
 	bin/bench-delay -out $(ARTIFACTS)/bench-delay.json
 
 # Built first: beside a compiler nothing is exact. What they measure in virtual time is the
-# same on every machine; the rest wants one that is idle.
+# same on every machine; the rest (4 minutes of mttr among it) wants one that is idle.
 BENCHES := percentiles mttr canary mirror
 FULL_mirror := -frozen 30s -rounds 3 -runs 1000
-bench: ## how exact, fast and reliable the measuring itself is, beside what others do; 8 minutes, no cluster
+bench: ## how exact, fast and reliable the measuring itself is, beside what others do; 13 minutes, no cluster
 	@$(MAKE) -s --no-print-directory bin/images/nginx || echo "bench: nginx is not there; rows beside it are without a peer"
 	@for name in $(BENCHES) gather; do $(GO) build -o bin/bench-$$name ./bench/$$name || exit 1; done
 	@mkdir -p $(ARTIFACTS)

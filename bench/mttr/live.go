@@ -299,17 +299,31 @@ func (l *live) tallies(kind manner) (tallies [observers]tally, outages int) {
 // rows are what is wanted of it, as in virtual time.
 func (l *live) rows() []bench.Row {
 	var rows []bench.Row
+	var instants, nearly, lengths held
+	void := 0
 	for _, kind := range liveManners() {
 		tallies, outages := l.tallies(kind)
-		if outages == 0 {
-			continue
-		}
-		void := tallies[ours].voided
-		for _, row := range rowsOf(kind, outages, tallies) {
-			if void > 0 {
-				row.Because = strings.TrimPrefix(fmt.Sprintf("%s; during %d of the %d outages the load generator stood still for 20 ms or more, and what it touches does not count", row.Because, void, outages), "; ")
-			}
-			rows = append(rows, row)
+		us := tallies[ours]
+		rows = append(rows, excused(rowsOf(kind, outages, tallies), us.voided, outages)...)
+		instants, nearly, lengths, void = instants.plus(us.instants), nearly.plus(us.nearly), lengths.plus(us.lengths), void+us.voided
+	}
+	// A dozen outages of each manner are too few to count how often 95 % hold.
+	share := func(what string, h held) bench.Row {
+		return bench.Judge(fmt.Sprintf("intervals of 95 %% that hold %s, %d outages, all in real time", what, len(l.outages)),
+			bench.AtLeast(covered, "%"), bench.Samples{Ours: h.percent()}, fmt.Sprintf("%s; requests were released %s late at p99", alone, l.late))
+	}
+	return append(rows, excused([]bench.Row{
+		share("the true instant", instants),
+		share(fmt.Sprintf("the true instant or miss it by %g ms at most, for requests are on their way", onTheWay), nearly),
+		share("the true MTTR", lengths),
+	}, void, len(l.outages))...)
+}
+
+// excused adds to the rows what does not count.
+func excused(rows []bench.Row, void, outages int) []bench.Row {
+	for i := range rows {
+		if void > 0 {
+			rows[i].Because = strings.TrimPrefix(fmt.Sprintf("%s; during %d of the %d outages the load generator stood still for 20 ms or more, and what that touches does not count", rows[i].Because, void, outages), "; ")
 		}
 	}
 	return rows

@@ -38,21 +38,25 @@ type tally struct {
 	voided       int       // instants and outages that do not count
 
 	instants, lengths held
+	nearly            held      // instants, by onTheWay
 	widths            []float64 // of the intervals of instants, in ms
 }
 
 // held counts the intervals that hold the truth.
 type held struct{ yes, of int }
 
-func (h *held) add(truth float64, said *verdict.Bounds) {
+func (h *held) add(truth float64, said *verdict.Bounds, slack float64) {
 	if said == nil {
 		return
 	}
 	h.of++
-	if said[0] < truth && truth <= said[1] {
+	if said[0]-slack < truth && truth <= said[1]+slack {
 		h.yes++
 	}
 }
+
+// plus is what two counted together.
+func (h held) plus(other held) held { return held{h.yes + other.yes, h.of + other.of} }
 
 func (h held) percent() []float64 {
 	if h.of == 0 {
@@ -82,7 +86,7 @@ func (t *tally) add(o outage, s seen, void func(from, to float64) bool) {
 		return
 	}
 	if !all {
-		t.lengths.add(1000*(o.end()-o.onset()), s.lengthCI)
+		t.lengths.add(1000*(o.end()-o.onset()), s.lengthCI, 0)
 	}
 	if !onset {
 		t.onsets = append(t.onsets, 1000*math.Abs(s.onset-o.onset()))
@@ -96,7 +100,8 @@ func (t *tally) add(o outage, s seen, void func(from, to float64) bool) {
 
 // within takes an interval of an instant.
 func (t *tally) within(truth float64, said *verdict.Bounds) {
-	t.instants.add(1000*truth, said)
+	t.instants.add(1000*truth, said, 0)
+	t.nearly.add(1000*truth, said, onTheWay)
 	if said != nil {
 		t.widths = append(t.widths, said[1]-said[0])
 	}
@@ -132,7 +137,8 @@ func measure(ctx context.Context, s sizes) ([]bench.Row, error) {
 			return nil, err
 		}
 		rows = append(rows, rowsOf(kind, s.outages, tallies)...)
-		lengths.yes, lengths.of = lengths.yes+tallies[ours].lengths.yes, lengths.of+tallies[ours].lengths.of
+		rows = append(rows, sureness(kind, s.outages, tallies[ours])...)
+		lengths = lengths.plus(tallies[ours].lengths)
 	}
 	rows = append(rows, bench.Judge("intervals of 95 % that hold the true MTTR, all of the above", bench.AtLeast(covered, "%"), bench.Samples{Ours: lengths.percent()}, alone))
 	tallies, err := watch(ctx, s, uint64(len(manners)), never)
@@ -146,8 +152,9 @@ func measure(ctx context.Context, s sizes) ([]bench.Row, error) {
 }
 
 const (
-	covered = 93 // % of the intervals of 95 %
-	alone   = "no peer says how sure it is"
+	covered  = 93  // % of the intervals of 95 %
+	onTheWay = 0.2 // ms that an instant may be off beyond the gap between two requests
+	alone    = "no peer says how sure it is"
 )
 
 // rowsOf are what is wanted of a sort of outage.
@@ -171,7 +178,7 @@ func rowsOf(kind manner, outages int, tallies [observers]tally) []bench.Row {
 			}
 			rows = append(rows, row)
 		}
-		add("p50", bench.AtMost(1000.0/rate+0.2, "ms"), 0.5, scrape10)
+		add("p50", bench.AtMost(1000.0/rate+onTheWay, "ms"), 0.5, scrape10)
 		add("p99", bench.AtMost(most, "ms"), 0.99, prober)
 		add("p50", bench.Times(100, "ms"), 0.5, prober)
 		add("p50", bench.Times(1000, "ms"), 0.5, scrape15)
@@ -184,10 +191,16 @@ func rowsOf(kind manner, outages int, tallies [observers]tally) []bench.Row {
 	if kind.flaps {
 		count("relapses that are not seen", us.relapses, peer.relapses)
 	}
-	rows = append(rows,
-		bench.Judge(fmt.Sprintf("intervals of 95 %% that hold the true instant, %d outages, %s", outages, kind.name), bench.AtLeast(covered, "%"), bench.Samples{Ours: us.instants.percent()}, alone),
-		bench.Judge(fmt.Sprintf("how wide these intervals are, %d outages, %s: p50", outages, kind.name), bench.AtMost(kind.widest(), "ms"), bench.Samples{Ours: quantile(us.widths, 0.5)}, alone))
 	return rows
+}
+
+// sureness is how often the intervals of a sort of outage hold the truth, and how wide they
+// are for that.
+func sureness(kind manner, outages int, us tally) []bench.Row {
+	return []bench.Row{
+		bench.Judge(fmt.Sprintf("intervals of 95 %% that hold the true instant, %d outages, %s", outages, kind.name), bench.AtLeast(covered, "%"), bench.Samples{Ours: us.instants.percent()}, alone),
+		bench.Judge(fmt.Sprintf("how wide these intervals are, %d outages, %s: p50", outages, kind.name), bench.AtMost(kind.widest(), "ms"), bench.Samples{Ours: quantile(us.widths, 0.5)}, alone),
+	}
 }
 
 // quantile is one figure, or none of nothing.

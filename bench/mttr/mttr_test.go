@@ -1,9 +1,9 @@
 package main
 
 import (
-	"io"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +12,14 @@ import (
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/verdict"
 )
+
+// TestMain is the service, if the test starts itself as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == serveCommand {
+		main()
+	}
+	os.Exit(m.Run())
+}
 
 func TestBetween(t *testing.T) {
 	looks := func(pattern string) []look {
@@ -246,16 +254,13 @@ func TestLive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
-	toService, in := io.Pipe()
-	out, fromService := io.Pipe()
-	ended := make(chan error, 1)
-	go func() { ended <- serve(t.Context(), toService, fromService) }()
-	l, err := watchLive(t.Context(), 3, 5, in, out)
+	in, out, err := startService(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; err != nil {
-		t.Errorf("the service: %v", err)
+	l, err := watchLive(t.Context(), 3, 5, in, out)
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Logf("%d requests, %d stalls, released %s late at p99; %d probes, %d scrapes", len(l.requests), len(l.stalls), l.late, len(l.probes), len(l.scrapes))
 	if l.late > 20*time.Millisecond {
@@ -328,6 +333,18 @@ func TestLiveRows(t *testing.T) {
 		if seen := 4 - tallies[scrape10].missed; kind.share == 1 && seen < 3 {
 			t.Errorf("%s: who scrapes every 10 s sees %d of 4", kind.name, seen)
 		}
+	}
+	shares := 0
+	for _, row := range l.rows() {
+		if strings.HasPrefix(row.Target, "intervals") {
+			shares++
+			if row.Met == nil || !*row.Met {
+				t.Errorf("%s: %v", row.Target, row.Ours)
+			}
+		}
+	}
+	if shares != 3 {
+		t.Errorf("%d rows say how sure it is", shares)
 	}
 	l.stalls = []history.Stall{{From: 0, To: micros(until)}}
 	for _, row := range l.rows() {
