@@ -48,7 +48,7 @@ func schedule(n int, random *rand.Rand) []outage {
 	kinds := liveManners()
 	at, all := 2.0, make([]outage, n)
 	for place, i := range random.Perm(n) {
-		o := outage{manner: kinds[i%len(kinds)], random: rand.New(rand.NewPCG(uint64(place), random.Uint64()))}
+		o := outage{manner: kinds[i%len(kinds)]}
 		bursts, longest := 1, 10.0
 		if o.flaps {
 			bursts, longest = 2+random.IntN(2), 3

@@ -297,6 +297,7 @@ func TestLiveRows(t *testing.T) {
 			next++
 		}
 		o := l.outages[next]
+		o.random = random
 		latency, good := o.answer(at)
 		bad := !good || latency > liveSlow
 		l.requests = append(l.requests, history.Request{Seq: int64(len(l.requests)), Intended: micros(at), Sent: micros(at), Done: micros(at).After(latency), Status: 200, Expected: good})
@@ -326,8 +327,8 @@ func TestLiveRows(t *testing.T) {
 			}
 		}
 		for _, off := range slices.Concat(tallies[scrape15].onsets, tallies[scrape10].ends) {
-			if off > 7_501 {
-				t.Errorf("%s: who looks often enough is not %.1f ms off", kind.name, off)
+			if off > 15_001 {
+				t.Errorf("%s: who looks every 15 s is not %.1f ms off", kind.name, off)
 			}
 		}
 		if seen := 4 - tallies[scrape10].missed; kind.share == 1 && seen < 3 {
