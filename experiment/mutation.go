@@ -137,7 +137,7 @@ func mutate(scenario scenarios.Scenario, m mutants.Mutant, o Options) scenarios.
 	s.App.Candidate.Front = &release.Front{
 		Image: o.Platform.Image, Port: port, Memory: m.Memory,
 		Args: []string{MutantCommand, m.Name, "--port", strconv.Itoa(port), "--app", "127.0.0.1:" + strconv.Itoa(s.App.Ports["http"]),
-			"--rate", strconv.FormatFloat(s.Load.Rate.PerSecond()/float64(replicas), 'f', 3, 64), "--hold", s.Release.Hold.String(),
+			"--rate", strconv.FormatFloat(s.Load.LowestRate()/float64(replicas), 'f', 3, 64), "--hold", s.Release.Hold.String(),
 			"--slow", (2 * max(s.Load.SLO.Latency.D(), slowest(s))).String(), "--seed", strconv.FormatInt(o.Seed, 10)},
 	}
 	return s

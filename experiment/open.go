@@ -196,6 +196,9 @@ func (r *run) plan(ctx context.Context) (history.Plan, error) {
 	for _, d := range sc.Dependencies {
 		plan.Facts["dependency "+d.Name] = d.Image
 	}
+	if shape := sc.Load.Shape; shape != nil {
+		plan.Shape = shape.String()
+	}
 	if p := r.tracker.policy; p != nil {
 		plan.GateEvery, plan.GateFails, plan.GateLimits = sc.Gate.Every, sc.Gate.Fails, p.limits()
 	}

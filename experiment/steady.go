@@ -16,7 +16,7 @@ func (r *run) proveSteadyState(ctx context.Context) (bool, error) {
 	from := r.clock.Now().After(r.scenario.Load.Warmup.D())
 	// Fewer could not tell an SLO of 99.9 % from 99 %.
 	enough := max(300, int(1/(1-float64(slo.Availability))+0.5))
-	limit := from.After(3*time.Duration(float64(enough)/r.scenario.Load.Rate.PerSecond()*float64(time.Second)) + 10*time.Second)
+	limit := from.After(3*time.Duration(float64(enough)/r.scenario.Load.LowestRate()*float64(time.Second)) + 10*time.Second)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {

@@ -21,8 +21,9 @@ type Plan struct {
 	SLO        SLO               `json:"slo"`
 	GateEvery  Duration          `json:"gateEvery"` // 0 without a gate
 	GateFails  int               `json:"gateFails"`
-	GateLimits string            `json:"gateLimits"` // "errors <= 1%, p99 <= 500ms"
-	Rate       float64           `json:"rate"`       // requests per second, on average
+	GateLimits string            `json:"gateLimits"`      // "errors <= 1%, p99 <= 500ms"
+	Rate       float64           `json:"rate"`            // requests per second, on average; where the load has a shape, when it begins
+	Shape      string            `json:"shape,omitempty"` // how the rate goes on from there, in words; "" if it stays
 	Faults     []PlannedFault    `json:"faults"`
 	Recover    Recover           `json:"recover"`
 	Expect     Expect            `json:"expect"`

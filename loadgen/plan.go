@@ -1,7 +1,7 @@
 package loadgen
 
 import (
-	"math"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -10,12 +10,11 @@ import (
 )
 
 // plan yields the arrivals one after another: a pure function of the spec, the
-// host and the seed. What happens to earlier arrivals has no part in it.
+// host and the seed, or of the pacer and the targeter that the attack was given in their
+// place. What happens to earlier arrivals has no part in it.
 type plan struct {
 	pacer  vegeta.Pacer
-	target vegeta.Targeter
-	mix    *mix
-	replay *ReplaySpec // in place of pacer and target; nil without one
+	choose func(*arrival) error // fills in what is asked for
 	seq    uint64
 	offset time.Duration
 }
@@ -38,75 +37,38 @@ const (
 
 func newPlan(spec Spec, host string, seed int64) *plan {
 	mix := newMix(spec.Requests, host, rand.New(rand.NewPCG(uint64(seed), mixStream)))
+	p := &plan{pacer: spec.Pacer(seed), choose: mix.byWeight}
 	if spec.Arrivals == Replay {
-		return &plan{mix: mix, replay: spec.Replay}
+		p.choose = mix.asRecorded(spec.Replay.Recording)
 	}
-	return &plan{pacer: newPacer(spec, seed), target: mix.choose, mix: mix}
+	return p
 }
 
+// errOver says that nobody comes any more.
+var errOver = errors.New("the load is over")
+
 // next is the following arrival. A pacer that is asked at the very instant of the
-// latest arrival answers with the gap to the next. The error is errOver after the last
-// one of a recording that is not begun again.
+// latest arrival answers with the gap to the next. The error is errOver after the last.
 func (p *plan) next() (arrival, error) {
-	if p.replay != nil {
-		offset, i, err := p.replay.arrival(p.seq)
-		if err != nil {
-			return arrival{}, err
-		}
-		a := arrival{seq: int64(p.seq), offset: offset, target: p.mix.targets[i], spec: &p.mix.requests[i]}
-		p.seq++
-		return a, nil
+	gap, over := p.pacer.Pace(p.offset, p.seq)
+	if over {
+		return arrival{}, errOver
 	}
-	gap, _ := p.pacer.Pace(p.offset, p.seq)
 	p.offset += gap
 	a := arrival{seq: int64(p.seq), offset: p.offset}
-	if err := p.target(&a.target); err != nil {
+	if err := p.choose(&a); err != nil {
 		return arrival{}, err
 	}
-	a.spec = p.mix.chosen
 	p.seq++
 	return a, nil
 }
 
-func newPacer(spec Spec, seed int64) vegeta.Pacer {
-	if spec.Arrivals == Constant {
-		return vegeta.ConstantPacer{Freq: spec.Rate.Count, Per: spec.Rate.Per}
-	}
-	return &poissonPacer{
-		mean: float64(spec.Rate.Per) / float64(spec.Rate.Count),
-		rand: rand.New(rand.NewPCG(uint64(seed), arrivalStream)),
-	}
-}
-
-// poissonPacer spaces hits as a Poisson process does: gaps are independent and
-// exponential.
-type poissonPacer struct {
-	mean float64 // nanoseconds between hits
-	rand *rand.Rand
-	hits uint64        // drawn so far
-	last time.Duration // the latest hit drawn
-}
-
-var _ vegeta.Pacer = (*poissonPacer)(nil)
-
-// Pace implements [vegeta.Pacer]; hits must not fall from call to call.
-func (p *poissonPacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
-	for ; p.hits <= hits; p.hits++ {
-		p.last += time.Duration(math.Round(p.rand.ExpFloat64() * p.mean))
-	}
-	return max(0, p.last-elapsed), false
-}
-
-// Rate implements [vegeta.Pacer].
-func (p *poissonPacer) Rate(time.Duration) float64 { return 1e9 / p.mean }
-
-// mix chooses requests by weight.
+// mix is the requests of a spec, to choose from.
 type mix struct {
 	requests []RequestSpec
 	targets  []vegeta.Target
 	total    int
 	rand     *rand.Rand
-	chosen   *RequestSpec // the latest choice; a target alone does not say what to expect
 }
 
 func newMix(requests []RequestSpec, host string, rand *rand.Rand) *mix {
@@ -118,8 +80,13 @@ func newMix(requests []RequestSpec, host string, rand *rand.Rand) *mix {
 	return m
 }
 
-// choose is a [vegeta.Targeter]. The target is shared: whoever sends it copies it.
-func (m *mix) choose(t *vegeta.Target) error {
+// take fills in the i-th request. The target is shared: whoever sends it copies it.
+func (m *mix) take(i int, a *arrival) {
+	a.target, a.spec = m.targets[i], &m.requests[i]
+}
+
+// byWeight draws a request.
+func (m *mix) byWeight(a *arrival) error {
 	if m.total <= 0 {
 		return vegeta.ErrNoTargets
 	}
@@ -128,8 +95,16 @@ func (m *mix) choose(t *vegeta.Target) error {
 	for ; ticket >= m.requests[i].Weight; i++ {
 		ticket -= m.requests[i].Weight
 	}
-	*t, m.chosen = m.targets[i], &m.requests[i]
+	m.take(i, a)
 	return nil
+}
+
+// asRecorded takes what was asked for at this place of the recording.
+func (m *mix) asRecorded(r Recording) func(*arrival) error {
+	return func(a *arrival) error {
+		m.take(r.Arrivals[a.seq%int64(len(r.Arrivals))].Request, a)
+		return nil
+	}
 }
 
 // target is r addressed to host.

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // ReplaySpec is load.replay: requests that came once, sent again with the same spacing,
@@ -78,18 +80,21 @@ func (s ReplaySpec) lap() time.Duration {
 	return s.scaled(span + span/time.Duration(n-1))
 }
 
-// errOver says that a recording is at its end.
-var errOver = errors.New("the recording is over")
+var _ vegeta.Pacer = ReplaySpec{}
 
-// arrival is when the request with this place in the plan arrives, and its place among
-// the different ones.
-func (s ReplaySpec) arrival(seq uint64) (time.Duration, int, error) {
+// Pace implements [vegeta.Pacer]: hits are spaced as the requests once were.
+func (s ReplaySpec) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, over bool) {
 	n := uint64(len(s.Recording.Arrivals))
-	if s.Then == ThenEnd && seq >= n {
-		return 0, 0, errOver
+	if s.Then == ThenEnd && hits >= n {
+		return 0, true
 	}
-	a := s.Recording.Arrivals[seq%n]
-	return time.Duration(seq/n)*s.lap() + s.scaled(a.At), a.Request, nil
+	at := time.Duration(hits/n)*s.lap() + s.scaled(s.Recording.Arrivals[hits%n].At)
+	return max(0, at-elapsed), false
+}
+
+// Rate implements [vegeta.Pacer]. It is the mean one throughout.
+func (s ReplaySpec) Rate(time.Duration) float64 {
+	return Rate{Count: len(s.Recording.Arrivals), Per: s.lap()}.PerSecond()
 }
 
 // Speed is a factor: 1 is as fast as it was.

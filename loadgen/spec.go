@@ -15,6 +15,7 @@ import (
 type Spec struct {
 	Rate     Rate             `yaml:"rate" json:"rate"`
 	Arrivals string           `yaml:"arrivals,omitempty" json:"arrivals,omitempty"` // poisson (default), constant or replay
+	Shape    *ShapeSpec       `yaml:"shape,omitempty" json:"shape,omitempty"`       // how the rate goes on; without one it stays
 	Warmup   history.Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`     // before steady state; default 3s
 	Timeout  history.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`   // of one request; default 5s
 	SLO      history.SLO      `yaml:"slo" json:"slo"`
@@ -104,26 +105,51 @@ func (r RequestSpec) Name() string { return r.withDefaults().Method + " " + r.Pa
 // Validate says everything that is wrong with the section, each with its key.
 func (s Spec) Validate() error {
 	s = s.WithDefaults()
-	var wrong []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			wrong = append(wrong, fmt.Errorf(format, args...))
-		}
+	return errors.Join(s.validateArrivals(), s.validateRest(), s.validateRequests())
+}
+
+// complaints gathers what is wrong.
+type complaints []error
+
+func (c *complaints) check(ok bool, format string, args ...any) {
+	if !ok {
+		*c = append(*c, fmt.Errorf(format, args...))
 	}
-	check(s.Replay == nil || s.Arrivals == Replay, "load.replay is not sent with arrivals: %s: write arrivals: %s, or leave replay out", s.Arrivals, Replay)
+}
+
+// validateArrivals is about when requests come.
+func (s Spec) validateArrivals() error {
+	var wrong complaints
+	wrong.check(s.Replay == nil || s.Arrivals == Replay, "load.replay is not sent with arrivals: %s: write arrivals: %s, or leave replay out", s.Arrivals, Replay)
 	if s.Arrivals == Replay {
-		check(s.Replay != nil, "load.replay is missing: write the file that holds the requests, such as {file: requests.ndjson}")
+		wrong.check(s.Replay != nil, "load.replay is missing: write the file that holds the requests, such as {file: requests.ndjson}")
 		if s.Replay != nil {
 			wrong = append(wrong, s.Replay.validate())
 		}
+		wrong.check(s.Shape == nil, "load.shape is not for arrivals: %s: a recording has a shape of its own", Replay)
 	}
-	check(s.Rate.Count > 0, "load.rate is missing: write requests per second, such as 200/s")
-	check(slices.Contains([]string{Poisson, Constant, Replay}, s.Arrivals), "load.arrivals is %q: use %s, %s or %s", s.Arrivals, Poisson, Constant, Replay)
-	check(s.Connections > 0, "load.connections is %d: it must be above zero", s.Connections)
-	check(s.SLO.Latency > 0, "load.slo.latency is missing: a request slower than it is bad")
-	check(s.SLO.Availability > 0, "load.slo.availability is missing: the share of requests that must be good")
-	check(s.Timeout >= s.SLO.Latency, "load.timeout %s is shorter than load.slo.latency %s: no answer could be slow", s.Timeout, s.SLO.Latency)
-	check(len(s.Requests) > 0, "load.requests is empty: write at least one, such as {path: /}")
+	wrong.check(s.Rate.Count > 0, "load.rate is missing: write requests per second, such as 200/s")
+	wrong.check(slices.Contains([]string{Poisson, Constant, Replay}, s.Arrivals), "load.arrivals is %q: use %s, %s or %s", s.Arrivals, Poisson, Constant, Replay)
+	if s.Shape != nil {
+		wrong = append(wrong, s.Shape.validate(s.Rate))
+	}
+	return errors.Join(wrong...)
+}
+
+// validateRest is about how requests are sent and judged.
+func (s Spec) validateRest() error {
+	var wrong complaints
+	wrong.check(s.Connections > 0, "load.connections is %d: it must be above zero", s.Connections)
+	wrong.check(s.SLO.Latency > 0, "load.slo.latency is missing: a request slower than it is bad")
+	wrong.check(s.SLO.Availability > 0, "load.slo.availability is missing: the share of requests that must be good")
+	wrong.check(s.Timeout >= s.SLO.Latency, "load.timeout %s is shorter than load.slo.latency %s: no answer could be slow", s.Timeout, s.SLO.Latency)
+	return errors.Join(wrong...)
+}
+
+// validateRequests is about what is asked for.
+func (s Spec) validateRequests() error {
+	var wrong complaints
+	wrong.check(len(s.Requests) > 0, "load.requests is empty: write at least one, such as {path: /}")
 	for i, r := range s.Requests {
 		if err := r.validate(); err != nil {
 			wrong = append(wrong, fmt.Errorf("load.requests[%d]: %w", i, err))

@@ -109,7 +109,10 @@ func environmentSection(rec record) section {
 	add("Plan hash", p.PlanHash)
 	add("SLO", "at most "+setting(p.SLO.Latency)+", for "+share(float64(p.SLO.Availability))+" of requests")
 	add("Gate limits", p.GateLimits)
-	if p.Rate > 0 {
+	switch {
+	case p.Shape != "":
+		add("Load", decimalShort(p.Rate)+" requests/s, "+p.Shape)
+	case p.Rate > 0:
 		add("Load", decimalShort(p.Rate)+" requests/s on average")
 	}
 	add("Steady state", steadyNote(rec))

@@ -262,14 +262,15 @@ const patience = 10
 // lowest step: otherwise the gate has no data by construction.
 func (v *validator) attainable() {
 	g, r := v.s.Gate, v.s.Release
-	if len(r.Steps) == 0 || len(release.MirrorSteps(r, v.s.App)) > 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "load.replay", "release") {
+	if len(r.Steps) == 0 || len(release.MirrorSteps(r, v.s.App)) > 0 || !g.Counts() && g.Compare == nil || !v.sound("gate", "load.rate", "load.shape", "load.replay", "release") {
 		return
 	}
-	rate := v.s.Load.Rate.PerSecond() * float64(r.Steps[0]) / 100
+	lowest := v.s.Load.LowestRate()
+	rate := lowest * float64(r.Steps[0]) / 100
 	limit := g.Every.D() * patience
 	v.want(rate*limit.Seconds() >= float64(g.Min), "gate.min",
-		"%d requests take the candidate %.0fs at weight-%d (%.3g/s of %s); a reading may take %d times every, %s: lower min, or raise load.rate, the first step or every",
-		g.Min, float64(g.Min)/rate, r.Steps[0], rate, v.s.Load.Rate, patience, limit)
+		"%d requests take the candidate %.0fs at weight-%d (%.3g/s of %.4g/s); a reading may take %d times every, %s: lower min, or raise load.rate, the first step or every",
+		g.Min, float64(g.Min)/rate, r.Steps[0], rate, lowest, patience, limit)
 }
 
 func (v *validator) recovery() {
