@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
 	"github.com/cutover-dev/cutover/history"
 )
 
@@ -21,6 +23,13 @@ type Attack struct {
 	Host  string // the Host header: the service's name
 	Dial  Dialer
 	Clock history.Clock
+	// Pacer says when requests arrive and Targeter which, as vegeta's do, in place of the
+	// spec's rate, arrivals and shape, and of its requests. A pacer that stops, or a
+	// targeter that has no targets left, lets the attack go on without arrivals. Targets
+	// keep the host of their URL; to which address that leads, Dial is asked. Either
+	// serves one attack.
+	Pacer    vegeta.Pacer
+	Targeter vegeta.Targeter
 	// Sink takes the requests, and Stall and LoadEnded events. One that is a
 	// [history.Follower] also learns of those on their way.
 	Sink history.Sink
@@ -34,7 +43,7 @@ type Attack struct {
 // which takes no longer than the timeout of one request and of its attribution,
 // and closes the books with a LoadEnded event.
 func (a *Attack) Run(ctx context.Context) error {
-	if err := a.Spec.Validate(); err != nil {
+	if err := a.validate(); err != nil {
 		return err
 	}
 	if a.Dial == nil || a.Sink == nil || a.Host == "" {
@@ -94,7 +103,7 @@ type sending struct {
 // and ends with it.
 func (s *sending) release(ctx context.Context) error {
 	keepTime()
-	plan := newPlan(s.spec, s.Host, s.Seed)
+	plan := s.newPlan(s.spec)
 	began := s.Clock.Now()
 	for {
 		next, err := plan.next()

@@ -35,13 +35,16 @@ const (
 	mirrorStream
 )
 
-func newPlan(spec Spec, host string, seed int64) *plan {
+// newChooser is what a spec asks for.
+func newChooser(spec Spec, host string, seed int64) func(*arrival) error {
 	mix := newMix(spec.Requests, host, rand.New(rand.NewPCG(uint64(seed), mixStream)))
-	p := &plan{pacer: spec.Pacer(seed), choose: mix.byWeight}
-	if spec.Arrivals == Replay {
-		p.choose = mix.asRecorded(spec.Replay.Recording)
+	switch {
+	case spec.Arrivals == Replay:
+		return mix.asRecorded(spec.Replay.Recording)
+	case spec.Targets != "":
+		return mix.inTurn
 	}
-	return p
+	return mix.byWeight
 }
 
 // errOver says that nobody comes any more.
@@ -96,6 +99,12 @@ func (m *mix) byWeight(a *arrival) error {
 		ticket -= m.requests[i].Weight
 	}
 	m.take(i, a)
+	return nil
+}
+
+// inTurn takes one after the other, and begins again.
+func (m *mix) inTurn(a *arrival) error {
+	m.take(int(a.seq%int64(len(m.requests))), a)
 	return nil
 }
 

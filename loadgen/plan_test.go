@@ -8,7 +8,7 @@ import (
 
 func arrivals(t *testing.T, spec Spec, seed int64, n int) []arrival {
 	t.Helper()
-	p := newPlan(spec.WithDefaults(), "shop", seed)
+	p := (&Attack{Host: "shop", Seed: seed}).newPlan(spec.WithDefaults())
 	all := make([]arrival, n)
 	for i := range all {
 		var err error

@@ -87,7 +87,7 @@ func TestShapesAddUp(t *testing.T) {
 // offsets are the arrivals within so many seconds.
 func offsets(t *testing.T, spec Spec, seed int64, seconds float64) []float64 {
 	t.Helper()
-	p := newPlan(spec.WithDefaults(), "shop", seed)
+	p := (&Attack{Host: "shop", Seed: seed}).newPlan(spec.WithDefaults())
 	var all []float64
 	for {
 		a, err := p.next()

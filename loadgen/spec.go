@@ -28,6 +28,9 @@ type Spec struct {
 	// KeepAlive off opens a connection for every request. Default on.
 	KeepAlive *bool         `yaml:"keepAlive,omitempty" json:"keepAlive,omitempty"`
 	Requests  []RequestSpec `yaml:"requests" json:"requests"`
+	// Targets is a file of vegeta's, in its HTTP or JSON format, as seen from where
+	// relative images are: its targets are sent in turn, in place of requests.
+	Targets string `yaml:"targets,omitempty" json:"targets,omitempty"`
 	// Replay is what is sent with arrivals: replay, in place of rate and requests.
 	Replay *ReplaySpec `yaml:"replay,omitempty" json:"replay,omitempty"`
 	Diff   *DiffSpec   `yaml:"diff,omitempty" json:"diff,omitempty"`
@@ -126,6 +129,7 @@ func (s Spec) validateArrivals() error {
 		if s.Replay != nil {
 			wrong = append(wrong, s.Replay.validate())
 		}
+		wrong.check(s.Targets == "", "load.targets is not for arrivals: %s: a recording has requests of its own", Replay)
 		wrong.check(s.Shape == nil, "load.shape is not for arrivals: %s: a recording has a shape of its own", Replay)
 	}
 	wrong.check(s.Rate.Count > 0, "load.rate is missing: write requests per second, such as 200/s")

@@ -93,7 +93,7 @@ func (v *validator) release() {
 		v.variant("release.supersede.by", r.Supersede.By)
 	}
 	if m := r.Match; m != nil && v.sound("release", "load.requests") {
-		v.want(!v.sound("load.replay") || slices.ContainsFunc(v.s.Load.Requests, func(q loadgen.RequestSpec) bool { return carries(q, *m) }), "release.match",
+		v.want(!v.sound("load.replay", "load.targets") || slices.ContainsFunc(v.s.Load.Requests, func(q loadgen.RequestSpec) bool { return carries(q, *m) }), "release.match",
 			"no request of the load carries it, so the candidate would get none before everyone does: give one of load.requests the header")
 	}
 	if len(release.MirrorSteps(r, v.s.App)) > 0 && v.sound("release", "load.requests") {
@@ -129,7 +129,7 @@ func isSafe(request loadgen.RequestSpec) bool {
 const maxWarmup = 5 * time.Minute
 
 func (v *validator) load() {
-	if v.s.Load.Replay != nil && !v.replay() {
+	if v.s.Load.Replay != nil && !v.replay() || v.s.Load.Targets != "" && !v.targets() {
 		return // what is sent is not known
 	}
 	l := v.s.Load
@@ -157,11 +157,8 @@ func (v *validator) replay() bool {
 		return false
 	}
 	replay := v.s.Load.Replay
-	v.want(!filepath.IsAbs(replay.File), key, "%s: write the path as seen from %s", replay.File, v.s.Root())
-	path := filepath.Join(v.s.Root(), replay.File)
-	file, err := os.Open(path)
-	if err != nil {
-		v.want(false, key, "there is no file %s: write the path as seen from %s", path, v.s.Root())
+	path, file := v.open(key, replay.File)
+	if file == nil {
 		return false
 	}
 	defer file.Close()
@@ -173,6 +170,39 @@ func (v *validator) replay() bool {
 	v.s.Load, err = v.s.Load.Replaying(recording)
 	v.want(err == nil, key, "%s %v", path, err)
 	return len(v.problems) == before
+}
+
+// targets reads what is to be asked for, and reports whether it could.
+func (v *validator) targets() bool {
+	const key = "load.targets"
+	before := len(v.problems)
+	for _, other := range []string{"requests", "replay"} {
+		v.want(!v.given(join("load", other)), join("load", other), "the targets say what is sent: leave this out, or targets")
+	}
+	if len(v.problems) > before {
+		return false
+	}
+	path, file := v.open(key, v.s.Load.Targets)
+	if file == nil {
+		return false
+	}
+	defer file.Close()
+	requests, err := loadgen.ReadTargets(path, file)
+	v.s.Load.Requests = requests
+	v.want(err == nil, key, "%v", err)
+	return len(v.problems) == before
+}
+
+// open opens a file that the scenario names at key; nil if there is none.
+func (v *validator) open(key, name string) (string, *os.File) {
+	v.want(!filepath.IsAbs(name), key, "%s: write the path as seen from %s", name, v.s.Root())
+	path := filepath.Join(v.s.Root(), name)
+	file, err := os.Open(path)
+	if err != nil {
+		v.want(false, key, "there is no file %s: write the path as seen from %s", path, v.s.Root())
+		return path, nil
+	}
+	return path, file
 }
 
 // diff checks that there will be whom to compare.

@@ -10,8 +10,8 @@ import (
 )
 
 func loadCommand() *cobra.Command {
-	c := &cobra.Command{Use: "load", Short: "Prepare recordings of requests, for load.replay"}
-	c.AddCommand(loadConvert())
+	c := &cobra.Command{Use: "load", Short: "Prepare recordings of requests, for load.replay, and hand on what was recorded"}
+	c.AddCommand(loadConvert(), loadExport())
 	return c
 }
 
