@@ -228,7 +228,7 @@ func (r *run) learnVersion(ctx context.Context, v history.Version) bool {
 		if request.Write {
 			continue // asking must change nothing
 		}
-		if value, err := loadgen.ProbeVersion(ctx, r.dialTo(addresses[0]), request, source); err == nil {
+		if value, err := loadgen.ProbeVersion(ctx, r.dialTo(addresses[0]), r.scenario.Load.Protocol, request, source); err == nil {
 			r.versions.Learn(value, v)
 			return true
 		}
@@ -251,7 +251,7 @@ func (r *run) smokeTest(ctx context.Context, v history.Version) error {
 			if request.Write {
 				continue
 			}
-			if err := loadgen.Probe(ctx, r.dialTo(address), request); err != nil {
+			if err := loadgen.Probe(ctx, r.dialTo(address), r.scenario.Load.Protocol, request); err != nil {
 				return fmt.Errorf("pod at %s: %w", address, err)
 			}
 		}

@@ -86,6 +86,9 @@ func TestGate(ctx context.Context, scenario scenarios.Scenario, o Options, chose
 	if scenario.Procedure != nil {
 		return result, fmt.Errorf("%s releases by a procedure, which deploys the candidate itself: no mutant can be put in front of it; name a scenario with a strategy", scenario.Path)
 	}
+	if scenario.App.H2C {
+		return result, fmt.Errorf("%s has load.protocol: %s, and a mutant speaks HTTP/1.1: name a scenario with that", scenario.Path, scenario.Load.Protocol)
+	}
 	if scenario.Gate == nil {
 		return result, fmt.Errorf("%s has no gate that could be tested", scenario.Path)
 	}

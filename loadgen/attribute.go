@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +22,10 @@ type VersionSource struct {
 func (s VersionSource) value(a answer) string {
 	switch {
 	case s.Header != "":
-		return a.header.Get(s.Header)
+		if value := a.header.Get(s.Header); value != "" {
+			return value
+		}
+		return a.trailer.Get(s.Header)
 	case s.JSON != "":
 		return jsonValue(a.body, s.JSON)
 	}
@@ -144,11 +146,11 @@ const probeTimeout = 5 * time.Second
 // ProbeVersion sends one request over a connection of its own and returns what the
 // answer says of its version; so one learns which value belongs to which version.
 // The request is really made: a write writes.
-func ProbeVersion(ctx context.Context, dial Dialer, request RequestSpec, source VersionSource) (string, error) {
+func ProbeVersion(ctx context.Context, dial Dialer, protocol string, request RequestSpec, source VersionSource) (string, error) {
 	if source == (VersionSource{}) {
 		return "", errors.New("probe: no header or json path is set that would tell the version")
 	}
-	a, status, err := probe(ctx, dial, request)
+	a, status, err := probe(ctx, dial, protocol, request)
 	if err != nil {
 		return "", err
 	}
@@ -160,20 +162,26 @@ func ProbeVersion(ctx context.Context, dial Dialer, request RequestSpec, source 
 	return value, nil
 }
 
-// Probe sends one request over a connection of its own. The error says that the
-// answer is not what the load would expect.
-func Probe(ctx context.Context, dial Dialer, request RequestSpec) error {
-	a, status, err := probe(ctx, dial, request)
+// Probe sends one request over a connection of its own, by the load's protocol. The
+// error says that the answer is not what the load would expect.
+func Probe(ctx context.Context, dial Dialer, protocol string, request RequestSpec) error {
+	a, status, err := probe(ctx, dial, protocol, request)
 	if err != nil {
 		return err
 	}
-	if !request.Expect.met(status) {
+	expected := request.Expect.met(status)
+	if protocol == GRPC {
+		if expected, err = request.Expect.judge(status, &a); err != nil {
+			return fmt.Errorf("%s was answered with %w: %s", request.Name(), err, strings.ToValidUTF8(string(a.body[:min(len(a.body), sampleBody)]), "\ufffd"))
+		}
+	}
+	if !expected {
 		return fmt.Errorf("%s was answered with status %d: %s", request.Name(), status, strings.ToValidUTF8(string(a.body[:min(len(a.body), sampleBody)]), "\ufffd"))
 	}
 	return nil
 }
 
-func probe(ctx context.Context, dial Dialer, request RequestSpec) (answer, int, error) {
+func probe(ctx context.Context, dial Dialer, protocol string, request RequestSpec) (answer, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	target := request.target("probe")
@@ -181,7 +189,8 @@ func probe(ctx context.Context, dial Dialer, request RequestSpec) (answer, int, 
 	if err != nil {
 		return answer{}, 0, fmt.Errorf("probe: %w", err)
 	}
-	c := &client{transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}}
+	once := false
+	c := newClient(Spec{Protocol: protocol, Timeout: history.Duration(probeTimeout), KeepAlive: &once}.WithDefaults(), dial, history.Clock{})
 	a, status, err := c.exchange(sent.WithContext(ctx))
 	if err != nil {
 		return answer{}, 0, fmt.Errorf("probe %s: %w", request.Name(), err)

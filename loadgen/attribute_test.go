@@ -196,7 +196,7 @@ func TestProbeVersion(t *testing.T) {
 		{VersionSource{}, "", "no header or json path is set"},
 	}
 	for _, tt := range tests {
-		got, err := ProbeVersion(t.Context(), dial, RequestSpec{Path: "/"}, tt.source)
+		got, err := ProbeVersion(t.Context(), dial, HTTP1, RequestSpec{Path: "/"}, tt.source)
 		if got != tt.want || (tt.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: %q, %v; want %q, %q", tt.source, got, err, tt.want, tt.err)
 		}

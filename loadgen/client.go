@@ -33,17 +33,29 @@ const (
 // and retries nothing.
 type client struct {
 	clock     history.Clock
-	transport *http.Transport
+	transport carrier
 	age       time.Duration // of a connection, when it is closed; 0 for never
+	calls     bool          // requests are calls of gRPC
+}
+
+// carrier carries requests over connections of its own.
+type carrier interface {
+	http.RoundTripper
+	CloseIdleConnections()
 }
 
 // answer is what attribution may look at.
 type answer struct {
-	header http.Header
-	body   []byte // at most keptBody
+	header  http.Header
+	trailer http.Header // what followed the body
+	body    []byte      // at most keptBody
+	size    int64       // of all of the body
 }
 
 func newClient(spec Spec, dial Dialer, clock history.Clock) *client {
+	if spec.Protocol != HTTP1 {
+		return &client{clock: clock, transport: newH2Carrier(spec, dial), calls: spec.Protocol == GRPC}
+	}
 	return &client{
 		clock: clock,
 		age:   spec.ConnectionAge.D(),
@@ -54,14 +66,16 @@ func newClient(spec Spec, dial Dialer, clock history.Clock) *client {
 			DisableCompression:  true,
 			MaxConnsPerHost:     spec.Connections,
 			MaxIdleConnsPerHost: spec.Connections,
-			Protocols:           http1(),
+			Protocols:           protocols(spec.Protocol),
 		},
 	}
 }
 
-func http1() *http.Protocols {
+// protocols is what net/http is to speak.
+func protocols(protocol string) *http.Protocols {
 	var p http.Protocols
-	p.SetHTTP1(true)
+	p.SetHTTP1(protocol == HTTP1)
+	p.SetUnencryptedHTTP2(protocol != HTTP1)
 	return &p
 }
 
@@ -96,6 +110,9 @@ func (c *client) do(ctx context.Context, target *vegeta.Target, expect ExpectSpe
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
 		r.Sent = c.clock.Now()
 		r.Attempts++
+		if c.calls {
+			sayTimeLeft(ctx, request.Header)
+		}
 		if conn, ok := got.Conn.(*agedConn); ok && c.age > 0 && time.Since(conn.opened) >= c.age {
 			// The last request on an old connection asks for its end: closing
 			// it from here could hit the next one.
@@ -105,7 +122,13 @@ func (c *client) do(ctx context.Context, target *vegeta.Target, expect ExpectSpe
 	a, status, err := c.exchange(request.WithContext(ctx))
 	r.Done = c.clock.Now()
 	r.Status = status
-	r.Expected = err == nil && expect.met(status)
+	switch {
+	case err != nil:
+	case c.calls:
+		r.Expected, err = expect.judge(status, &a)
+	default:
+		r.Expected = expect.met(status)
+	}
 	if err != nil {
 		r.Err = reason(err)
 	}
@@ -126,9 +149,13 @@ func (c *client) exchange(request *http.Request) (answer, int, error) {
 	defer response.Body.Close()
 	a := answer{header: response.Header}
 	a.body, err = io.ReadAll(io.LimitReader(response.Body, keptBody))
+	a.size = int64(len(a.body))
 	if err == nil {
-		_, err = io.Copy(io.Discard, response.Body)
+		var rest int64
+		rest, err = io.Copy(io.Discard, response.Body)
+		a.size += rest
 	}
+	a.trailer = response.Trailer
 	return a, response.StatusCode, err
 }
 
@@ -164,7 +191,7 @@ func bodyless(method string) bool {
 	return false
 }
 
-// reason is err without the addresses that make every one differ.
+// reason is err without the addresses and numbers that make every one differ.
 func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "timeout"
@@ -173,5 +200,5 @@ func reason(err error) string {
 	if errors.As(err, &op) {
 		return fmt.Sprintf("%s: %v", op.Op, op.Err)
 	}
-	return err.Error()
+	return streamNumbers.ReplaceAllString(err.Error(), "")
 }

@@ -35,7 +35,10 @@ func (d DiffSpec) compares(r *RequestSpec) bool {
 func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // validate says what is wrong, each with its key.
-func (d DiffSpec) validate(requests []RequestSpec) error {
+func (d DiffSpec) validate(protocol string, requests []RequestSpec) error {
+	if protocol == GRPC {
+		return errors.New("load.diff compares answers of HTTP: not with protocol: grpc")
+	}
 	var wrong []error
 	if d.Share <= 0 || d.Share > 1 {
 		wrong = append(wrong, fmt.Errorf("load.diff.share %s compares nothing: write more than 0%%, such as 10%%", d.Share))

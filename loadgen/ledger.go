@@ -16,6 +16,10 @@ const idPlaceholder = "{{.ID}}"
 
 // fill puts the request's id where its path and body ask for it.
 func (a *arrival) fill() {
+	if call := a.spec.GRPC; call != nil && strings.Contains(string(call.Message), idPlaceholder) {
+		a.target.Body, _ = call.body(a.id) // it was encoded with the placeholder before
+		return
+	}
 	if !strings.Contains(a.spec.Path, idPlaceholder) && !strings.Contains(a.spec.Body, idPlaceholder) {
 		return
 	}

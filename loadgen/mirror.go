@@ -83,7 +83,7 @@ func newMirror(a *Attack, spec Spec) *mirror {
 		rand:  rand.New(rand.NewPCG(uint64(a.Seed), mirrorStream)),
 		slots: make(chan struct{}, askedAtOnce), comparison: newComparison(),
 		transport: &http.Transport{
-			DialContext: stampedDial(a.Direct.Dial, spec.Timeout.D()), DisableCompression: true, Protocols: http1(),
+			DialContext: stampedDial(a.Direct.Dial, spec.Timeout.D()), DisableCompression: true, Protocols: protocols(spec.Protocol),
 			MaxIdleConnsPerHost: askedAtOnce, IdleConnTimeout: 10 * time.Second,
 		},
 	}

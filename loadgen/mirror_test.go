@@ -216,7 +216,7 @@ func TestDiffSpec(t *testing.T) {
 		{DiffSpec{Share: 1, Writes: true}, []RequestSpec{{Method: "POST", Path: "/"}}, ""},
 	} {
 		got := ""
-		if err := row.spec.validate(row.requests); err != nil {
+		if err := row.spec.validate(HTTP1, row.requests); err != nil {
 			got = err.Error()
 		}
 		if len(got) < len(row.want) || got[:len(row.want)] != row.want || row.want == "" && got != "" {

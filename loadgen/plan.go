@@ -122,7 +122,13 @@ func (r RequestSpec) target(host string) vegeta.Target {
 	for name, value := range r.Headers {
 		header.Set(name, value)
 	}
-	t := vegeta.Target{Method: r.withDefaults().Method, URL: "http://" + host + r.Path, Header: header}
+	r = r.withDefaults()
+	t := vegeta.Target{Method: r.Method, URL: "http://" + host + r.Path, Header: header}
+	if r.GRPC != nil {
+		r.GRPC.header(header)
+		t.Body, _ = r.GRPC.body(idPlaceholder) // it was encoded before, when it was looked up
+		return t
+	}
 	if r.Body != "" {
 		t.Body = []byte(r.Body)
 	}

@@ -123,7 +123,7 @@ func TestRecordingsThatCannotBeSent(t *testing.T) {
 		{"an unknown key", recordedLines + `{"at":"2s","path":"/","wait":1}`, RecordingFilter{}, `file:6: json: unknown field "wait"`},
 		{"no time", recordedLines + `{"at":"soon","path":"/"}`, RecordingFilter{}, `file:6: at is "soon": write the time`},
 		{"back in time", recordedLines + `{"at":"1s","path":"/"}`, RecordingFilter{}, "file:6: at is 1s, before the line above"},
-		{"no path", recordedLines + `{"at":"2s"}`, RecordingFilter{}, `file:6: path "" must begin with a slash`},
+		{"no path", recordedLines + `{"at":"2s"}`, RecordingFilter{}, `file:6: path is missing`},
 		{"two on a line", recordedLines + `{"at":"2s","path":"/"} {}`, RecordingFilter{}, "file:6: more than one request"},
 		{"no method", recordedLines + `{"at":"2s","path":"/","method":"G T"}`, RecordingFilter{}, "file:6: G T / cannot be sent"},
 		{"a header of two lines", recordedLines + `{"at":"2s","path":"/","headers":{"A":"1\r\nB: 2"}}`, RecordingFilter{}, `file:6: header "A" cannot be sent`},

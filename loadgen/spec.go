@@ -19,8 +19,16 @@ type Spec struct {
 	Warmup   history.Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`     // before steady state; default 3s
 	Timeout  history.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`   // of one request; default 5s
 	SLO      history.SLO      `yaml:"slo" json:"slo"`
-	// Connections bounds what is open at once; an arrival without one is recorded
-	// unsent and bad. Default 4096.
+	// Protocol is http1 (default), h2c, which is HTTP/2 without TLS, or grpc.
+	Protocol string `yaml:"protocol,omitempty" json:"protocol,omitempty"`
+	// Descriptors is a file of the services that are called with grpc, as protoc
+	// --include_imports --descriptor_set_out and buf build write it, as seen from where
+	// relative images are.
+	Descriptors string       `yaml:"descriptors,omitempty" json:"descriptors,omitempty"`
+	Schema      *Descriptors `yaml:"-" json:"schema,omitempty"` // what the file holds
+	// Connections bounds how many requests are on their way at once, each with a connection
+	// of its own over HTTP/1.1; an arrival that would be one more is recorded unsent and
+	// bad. Default 4096.
 	Connections int `yaml:"connections,omitempty" json:"connections,omitempty"`
 	// ConnectionAge closes a connection that is older, so that a switched Service
 	// is noticed; 0 keeps it for ever.
@@ -39,7 +47,8 @@ type Spec struct {
 // RequestSpec is one kind of request and its share of the load.
 type RequestSpec struct {
 	Method  string            `yaml:"method,omitempty" json:"method,omitempty"` // default GET
-	Path    string            `yaml:"path" json:"path"`
+	Path    string            `yaml:"path,omitempty" json:"path"`
+	GRPC    *GRPCSpec         `yaml:"grpc,omitempty" json:"grpc,omitempty"`     // a unary call, in place of method, path and body; with protocol: grpc
 	Weight  int               `yaml:"weight,omitempty" json:"weight,omitempty"` // default 1
 	Body    string            `yaml:"body,omitempty" json:"body,omitempty"`
 	Headers map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
@@ -57,7 +66,8 @@ type ReadBackSpec struct {
 
 // ExpectSpec is what counts as a good answer.
 type ExpectSpec struct {
-	Status []int `yaml:"status,omitempty" json:"status,omitempty"` // default: any 2xx or 3xx
+	Status     []int `yaml:"status,omitempty" json:"status,omitempty"`         // default: any 2xx or 3xx
+	GRPCStatus []int `yaml:"grpcStatus,omitempty" json:"grpcStatus,omitempty"` // of a call, by number; default: 0
 }
 
 // The ways in which requests arrive.
@@ -67,10 +77,20 @@ const (
 	Replay   = "replay"   // as they once came
 )
 
+// What requests are sent by.
+const (
+	HTTP1 = "http1"
+	H2C   = "h2c"
+	GRPC  = "grpc"
+)
+
 // WithDefaults fills what was left out. Rate, SLO and the requests have no default.
 func (s Spec) WithDefaults() Spec {
 	if s.Arrivals == "" {
 		s.Arrivals = Poisson
+	}
+	if s.Protocol == "" {
+		s.Protocol = HTTP1
 	}
 	if s.Warmup == 0 {
 		s.Warmup = history.Duration(3 * time.Second)
@@ -93,6 +113,12 @@ func (s Spec) WithDefaults() Spec {
 }
 
 func (r RequestSpec) withDefaults() RequestSpec {
+	if r.GRPC != nil {
+		r.Method = http.MethodPost
+		if r.Path == "" {
+			r.Path = r.GRPC.path()
+		}
+	}
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}
@@ -103,7 +129,10 @@ func (r RequestSpec) withDefaults() RequestSpec {
 }
 
 // Name is the request as the report calls it: "GET /cart".
-func (r RequestSpec) Name() string { return r.withDefaults().Method + " " + r.Path }
+func (r RequestSpec) Name() string {
+	r = r.withDefaults()
+	return r.Method + " " + r.Path
+}
 
 // Validate says everything that is wrong with the section, each with its key.
 func (s Spec) Validate() error {
@@ -143,6 +172,8 @@ func (s Spec) validateArrivals() error {
 // validateRest is about how requests are sent and judged.
 func (s Spec) validateRest() error {
 	var wrong complaints
+	wrong.check(slices.Contains([]string{HTTP1, H2C, GRPC}, s.Protocol), "load.protocol is %q: use %s, %s or %s", s.Protocol, HTTP1, H2C, GRPC)
+	wrong.check(s.Descriptors == "" || s.Protocol == GRPC, "load.descriptors is for protocol: %s: leave it out", GRPC)
 	wrong.check(s.Connections > 0, "load.connections is %d: it must be above zero", s.Connections)
 	wrong.check(s.SLO.Latency > 0, "load.slo.latency is missing: a request slower than it is bad")
 	wrong.check(s.SLO.Availability > 0, "load.slo.availability is missing: the share of requests that must be good")
@@ -155,17 +186,31 @@ func (s Spec) validateRequests() error {
 	var wrong complaints
 	wrong.check(len(s.Requests) > 0, "load.requests is empty: write at least one, such as {path: /}")
 	for i, r := range s.Requests {
-		if err := r.validate(); err != nil {
+		err := r.validate()
+		if err == nil && (s.Protocol == GRPC) != (r.GRPC != nil) {
+			err = fmt.Errorf("grpc is written with protocol: %s, and only then: this one is %s", GRPC, s.Protocol)
+		}
+		if err != nil {
 			wrong = append(wrong, fmt.Errorf("load.requests[%d]: %w", i, err))
 		}
 	}
 	if s.Diff != nil {
-		wrong = append(wrong, s.Diff.validate(s.Requests))
+		wrong = append(wrong, s.Diff.validate(s.Protocol, s.Requests))
 	}
 	return errors.Join(wrong...)
 }
 
 func (r RequestSpec) validate() error {
+	if r.GRPC != nil {
+		if err := r.GRPC.validate(r); err != nil {
+			return err
+		}
+	} else if len(r.Expect.GRPCStatus) > 0 {
+		return errors.New("expect.grpcStatus is of calls: leave it out")
+	}
+	if r.Path == "" {
+		return errors.New("path is missing: write what is asked for, such as /")
+	}
 	if !strings.HasPrefix(r.Path, "/") {
 		return fmt.Errorf("path %q must begin with a slash", r.Path)
 	}

@@ -245,6 +245,9 @@ func (i *Installation) service(name string, selector map[string]string) *corev1.
 		}
 		if name == httpPort {
 			port.AppProtocol = new("http") // or a gateway takes 443 for TLS
+			if i.App.H2C {
+				port.AppProtocol = new("kubernetes.io/h2c")
+			}
 		}
 		service.Spec.Ports = append(service.Spec.Ports, port)
 	}

@@ -160,6 +160,14 @@ func TestInPlaceManifests(t *testing.T) {
 	if services := i.services(); len(services) != 1 || services[0].Name != "shop" {
 		t.Errorf("services are %v", services)
 	}
+	for h2c, want := range map[bool]string{false: "http", true: "kubernetes.io/h2c"} {
+		i.App.H2C = h2c
+		for _, port := range i.services()[0].Spec.Ports {
+			if told := port.AppProtocol; (told != nil) != (port.Name == httpPort) || told != nil && *told != want {
+				t.Errorf("port %s speaks %v, want %s of http, and nothing of others", port.Name, told, want)
+			}
+		}
+	}
 	i.Spec = Spec{Strategy: "recreate"}
 	if object, err = i.manifest(history.Baseline); err != nil || object.(*appsv1.Deployment).Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
 		t.Errorf("%v; strategy %+v", err, object)

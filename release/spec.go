@@ -95,6 +95,7 @@ type App struct {
 	Grace     history.Duration  `yaml:"grace,omitempty" json:"grace,omitempty"` // termination grace period; default 30s
 	Baseline  Variant           `yaml:"baseline" json:"baseline"`
 	Candidate Variant           `yaml:"candidate" json:"candidate"`
+	H2C       bool              `yaml:"-" json:"-"` // the port named http speaks HTTP/2 without TLS
 }
 
 // WithDefaults fills what was left out. Image, service and ports have no default.

@@ -47,7 +47,7 @@ var bad = []struct {
 	{edit("  service: shop", "  service: shop\n  service: cart"), ":8: app.service: given twice, first on line 7"},
 	// A key that is needed.
 	{edit("  service: shop\n", ""), ":5: app.service: missing"},
-	{edit("path: /cart", "weight: 1"), ":18: load.requests[0].path: missing"},
+	{edit("path: /cart", "weight: 1"), ":18: load.requests[0]: path is missing"},
 	{edit("why: It shows what is wrong with the others.\n", ""), ":1: why: missing"},
 	// A key without a value.
 	{edit("  service: shop", "  service:"), ":7: app.service: no value"},
@@ -259,6 +259,14 @@ var bad = []struct {
 	{edit("  rate: 200/s", "  rate: 200/s\n  targets: none.txt", "  requests:\n    - {path: /cart}\n", ""), ":16: load.targets: there is no file "},
 	{edit("  rate: 200/s", "  rate: 200/s\n  targets: go.mod", "  requests:\n    - {path: /cart}\n", ""), "go.mod: target 1: bad method: module"},
 	{edit("  rate: 200/s", "  rate: 200/s\n  targets: none.txt"), ":18: load.requests: the targets say what is sent: leave this out, or targets"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  protocol: h2"), `:16: load.protocol: unknown word "h2"; known here: http1, h2c, grpc`},
+	{edit("  rate: 200/s", "  rate: 200/s\n  descriptors: shop.pb"), ":16: load.descriptors: is for protocol: grpc: leave it out"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  protocol: grpc"), ":19: load.requests[0]: grpc is written with protocol: grpc"},
+	{edit("  rate: 200/s", "  rate: 200/s\n  protocol: grpc\n  descriptors: none.pb"), ":17: load.descriptors: there is no file "},
+	{edit("  rate: 200/s", "  rate: 200/s\n  protocol: grpc\n  descriptors: go.mod"), "go.mod is no set of descriptors: make it with protoc"},
+	{edit("{path: /cart}", "{grpc: {method: shop.Cart/Get}}"), `:18: load.requests[0]: grpc.method "shop.Cart/Get" was not looked up: load.descriptors is missing`},
+	{edit("{path: /cart}", "{grpc: {message: {}}}"), ":18: load.requests[0].grpc.method: missing"},
+	{edit("{path: /cart}", "{path: /cart, expect: {grpcStatus: [5]}}"), ":18: load.requests[0]: expect.grpcStatus is of calls"},
 	{edit("  rate: 200/s", "  rate: 200/s\n  shape: {}"), ":16: load.shape: has 0 forms: write exactly one of ramp, sine and steps"},
 	{edit("  rate: 200/s", "  rate: 200/s\n  shape: {ramp: {to: 0/s, over: 60s}}"), `:16: load.shape.ramp.to: bad rate "0/s": it must be above zero`},
 	{edit("  rate: 200/s", "  rate: 200/s\n  shape: {ramp: {to: 400/s}}"), ":16: load.shape.ramp.over: missing"},

@@ -62,6 +62,7 @@ func (s *Scenario) finish() {
 	if s.Procedure != nil && s.Release.Strategy == "" {
 		s.Release.Strategy = release.StrategyProcedure
 	}
+	s.App.H2C = s.Load.Protocol == loadgen.H2C || s.Load.Protocol == loadgen.GRPC
 	for i := range s.Faults {
 		at := &s.Faults[i].At
 		if (at.Step != "" || at.Write > 0) && at.When == "" {

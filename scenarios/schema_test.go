@@ -167,7 +167,7 @@ func (m schemaMaker) section(t reflect.Type, key string) object {
 func comments(t *testing.T) map[string]string {
 	found := map[string]string{}
 	for _, source := range []string{
-		"model.go", "../release/spec.go", "../release/procedure.go", "../release/procedure_helm.go", "../release/procedure_manifests.go", "../dependencies/spec.go", "../gates/spec.go", "../gates/sequential.go", "../gates/compare.go", "../gates/prometheus.go", "../gates/webhook.go", "../gates/command.go", "../gates/approval.go", "../loadgen/spec.go", "../loadgen/diffspec.go", "../loadgen/replay.go", "../loadgen/shape.go", "../loadgen/shape_ramp.go", "../loadgen/shape_sine.go", "../loadgen/shape_steps.go", "../faults/spec.go", "../history/payloads.go",
+		"model.go", "../release/spec.go", "../release/procedure.go", "../release/procedure_helm.go", "../release/procedure_manifests.go", "../dependencies/spec.go", "../gates/spec.go", "../gates/sequential.go", "../gates/compare.go", "../gates/prometheus.go", "../gates/webhook.go", "../gates/command.go", "../gates/approval.go", "../loadgen/spec.go", "../loadgen/diffspec.go", "../loadgen/replay.go", "../loadgen/grpc.go", "../loadgen/shape.go", "../loadgen/shape_ramp.go", "../loadgen/shape_sine.go", "../loadgen/shape_steps.go", "../faults/spec.go", "../history/payloads.go",
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(source), nil, parser.ParseComments)
 		if err != nil {

@@ -132,6 +132,9 @@ func (v *validator) load() {
 	if v.s.Load.Replay != nil && !v.replay() || v.s.Load.Targets != "" && !v.targets() {
 		return // what is sent is not known
 	}
+	if v.s.Load.Descriptors != "" && v.s.Load.Protocol == loadgen.GRPC && !v.descriptors() {
+		return // nor here
+	}
 	l := v.s.Load
 	v.want(l.Warmup > 0 && l.Warmup.D() <= maxWarmup, "load.warmup", "%s: write more than 0s and at most %s", l.Warmup, maxWarmup)
 	v.want(l.Connections > 0, "load.connections", "%d: write how many may be open at once, or leave it out", l.Connections)
@@ -190,6 +193,30 @@ func (v *validator) targets() bool {
 	requests, err := loadgen.ReadTargets(path, file)
 	v.s.Load.Requests = requests
 	v.want(err == nil, key, "%v", err)
+	return len(v.problems) == before
+}
+
+// descriptors looks the calls up in their services, and reports whether they are there.
+func (v *validator) descriptors() bool {
+	const key = "load.descriptors"
+	before := len(v.problems)
+	v.want(v.s.App.Version.JSON == "", "app.version.json", "the answer to a call is no JSON: write header, which may be a trailer, or leave it to the gateway's access log")
+	for i := range v.s.Load.Requests {
+		method := elem("load.requests", i) + ".method"
+		v.want(!v.given(method), method, "a call is a POST: leave this out")
+	}
+	path, file := v.open(key, v.s.Load.Descriptors)
+	if file == nil || len(v.problems) > before {
+		return false
+	}
+	defer file.Close()
+	descriptors, err := loadgen.ReadDescriptors(file)
+	if err != nil {
+		v.want(false, key, "%s %v", path, err)
+		return false
+	}
+	v.s.Load, err = v.s.Load.Describing(descriptors)
+	v.refused("", "load", err)
 	return len(v.problems) == before
 }
 

@@ -1,0 +1,218 @@
+package loadgen
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// streamsAtOnce is how many requests share a connection. It is the least that a server
+// should allow (RFC 9113 §6.5.2), and as many as may be sent before it has said how many
+// it does.
+const streamsAtOnce = 100
+
+// h2Carrier carries requests over HTTP/2 without TLS. It has connections of its own,
+// since net/http's carrier sends a request again, unseen, if the server refused it or
+// was about to close: a connection alone, which is what it is asked for here, never does.
+//
+// A request goes to the first connection that has room, so that there are as few as do.
+// One on which a request timed out takes no more of them, and is closed when the others
+// are through: it may lead nowhere, and over HTTP/1.1 it would have been closed, too.
+type h2Carrier struct {
+	transport *http.Transport // makes connections, and sends nothing itself
+	dialling  time.Duration   // bounds making one
+	age       time.Duration   // of a connection, when it takes no more requests; 0 for never
+	streams   int             // on a connection at once
+	kept      bool            // connections serve one request after the other
+
+	mu    sync.Mutex
+	conns []*h2Conn // that may take requests
+}
+
+// h2Conn is a connection, or the wait for one.
+type h2Conn struct {
+	address string
+	made    chan struct{}    // closed when the next two are known
+	conn    *http.ClientConn // nil with an error
+	err     error
+	opened  time.Time
+	// Of the carrier's mutex:
+	riders  int  // requests that are on it, or will be once it is made
+	retired bool // takes no more
+}
+
+func newH2Carrier(spec Spec, dial Dialer) *h2Carrier {
+	c := &h2Carrier{
+		transport: &http.Transport{DialContext: dial, DisableCompression: true, Protocols: protocols(spec.Protocol)},
+		dialling:  spec.Timeout.D(), age: spec.ConnectionAge.D(), streams: streamsAtOnce, kept: *spec.KeepAlive,
+	}
+	if !c.kept {
+		c.streams = 1
+	}
+	return c
+}
+
+// RoundTrip implements [http.RoundTripper]. It tells a trace of the connection right
+// before the request is written.
+func (c *h2Carrier) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx := request.Context()
+	on, err := c.board(ctx, addressOf(request))
+	if err != nil {
+		return nil, err
+	}
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	// A body of unknown length would follow in a frame of its own, though it is empty.
+	bare := *request
+	if bare.ContentLength == 0 {
+		bare.Body = http.NoBody
+	}
+	response, err := on.conn.RoundTrip(&bare)
+	if err != nil {
+		c.leave(ctx, on)
+		return nil, err
+	}
+	response.Body = &rider{ReadCloser: response.Body, leave: sync.OnceFunc(func() { c.leave(ctx, on) })}
+	return response, nil
+}
+
+// rider is an answer on its way, which leaves the connection when it is closed.
+type rider struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (r *rider) Close() error {
+	defer r.leave()
+	return r.ReadCloser.Close()
+}
+
+// board finds a connection with room for a request, and waits until it is made.
+func (c *h2Carrier) board(ctx context.Context, address string) (*h2Conn, error) {
+	for {
+		on := c.choose(address)
+		select {
+		case <-on.made:
+		case <-ctx.Done():
+			c.leave(ctx, on)
+			return nil, ctx.Err()
+		}
+		if on.err != nil {
+			c.leave(ctx, on)
+			return nil, on.err
+		}
+		if on.conn.Reserve() == nil {
+			return on, nil
+		}
+		// It is full meanwhile, or closed. Nothing was written: another one will do.
+		c.leave(ctx, on)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// choose is a connection that has room, as far as it is known, or a new one.
+func (c *h2Carrier) choose(address string) *h2Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns = slices.DeleteFunc(c.conns, func(on *h2Conn) bool { return c.outdated(on) })
+	for _, on := range c.conns {
+		if on.address == address && on.hasRoom(c.streams) {
+			on.riders++
+			return on
+		}
+	}
+	on := &h2Conn{address: address, made: make(chan struct{}), riders: 1, retired: !c.kept}
+	if c.kept {
+		c.conns = append(c.conns, on)
+	}
+	go c.connect(on)
+	return on
+}
+
+// connect makes the connection. Whoever asked for it may be gone by then.
+func (c *h2Carrier) connect(on *h2Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.dialling)
+	defer cancel()
+	on.conn, on.err = c.transport.NewClientConn(ctx, "http", on.address)
+	on.opened = time.Now()
+	close(on.made)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	on.closeIfDone()
+}
+
+// outdated reports whether on takes no more requests. An old one is retired by that.
+func (c *h2Carrier) outdated(on *h2Conn) bool {
+	if !on.isMade() {
+		return false
+	}
+	spent := on.err != nil || on.conn.Err() != nil || on.conn.Available() == 0 && on.conn.InFlight() == 0
+	if spent || c.age > 0 && time.Since(on.opened) >= c.age {
+		on.retired = true
+		on.closeIfDone()
+	}
+	return on.retired
+}
+
+func (on *h2Conn) isMade() bool {
+	select {
+	case <-on.made:
+		return true
+	default:
+		return false
+	}
+}
+
+func (on *h2Conn) hasRoom(streams int) bool {
+	return on.riders < streams && (!on.isMade() || on.conn.Available() > 0)
+}
+
+// leave takes a request off its connection.
+func (c *h2Carrier) leave(ctx context.Context, on *h2Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	on.riders--
+	if ctx.Err() != nil && on.isMade() {
+		on.retired = true // it may lead nowhere
+	}
+	on.closeIfDone()
+}
+
+// closeIfDone closes a connection that takes no more requests and has none.
+func (on *h2Conn) closeIfDone() {
+	if on.retired && on.riders == 0 && on.isMade() && on.conn != nil {
+		_ = on.conn.Close()
+	}
+}
+
+// CloseIdleConnections closes what carries no request, and the others after that.
+func (c *h2Carrier) CloseIdleConnections() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, on := range c.conns {
+		on.retired = true
+		on.closeIfDone()
+	}
+	c.conns = nil
+}
+
+// addressOf is where a request goes.
+func addressOf(request *http.Request) string {
+	port := request.URL.Port()
+	if port == "" {
+		port = "80"
+	}
+	return net.JoinHostPort(request.URL.Hostname(), port)
+}
+
+// streamNumbers are what makes every error of a connection's requests another one.
+var streamNumbers = regexp.MustCompile(`(stream ID |LastStreamID=)\d+[;,] `)
