@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -28,11 +29,11 @@ type h2Carrier struct {
 	transport *http.Transport // makes connections, and sends nothing itself
 	dialling  time.Duration   // bounds making one
 	age       time.Duration   // of a connection, when it takes no more requests; 0 for never
-	streams   int             // on a connection at once
 	kept      bool            // connections serve one request after the other
 
-	mu    sync.Mutex
-	conns []*h2Conn // that may take requests
+	mu      sync.Mutex
+	streams int       // on a connection at once
+	conns   []*h2Conn // that may take requests
 }
 
 // h2Conn is a connection, or the wait for one.
@@ -58,9 +59,30 @@ func newH2Carrier(spec Spec, dial Dialer) *h2Carrier {
 	return c
 }
 
-// RoundTrip implements [http.RoundTripper]. It tells a trace of the connection right
-// before the request is written.
+// boardings is how many connections a request tries to get a place on.
+const boardings = 10
+
+// unusable is how net/http says that it wrote nothing to a connection, since that went
+// away meanwhile. It keeps the error itself to itself.
+const unusable = "http2: client conn not usable"
+
+// RoundTrip implements [http.RoundTripper]. It tells a trace of each connection right
+// before the request is written to it, which is once, but for connections that went away
+// in that very moment.
 func (c *h2Carrier) RoundTrip(request *http.Request) (*http.Response, error) {
+	var response *http.Response
+	var err error
+	for range boardings {
+		response, err = c.ride(request)
+		if err == nil || !errors.Is(err, errNoPlace) && err.Error() != unusable || request.Context().Err() != nil {
+			break
+		}
+	}
+	return response, err
+}
+
+// ride sends the request over a connection.
+func (c *h2Carrier) ride(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	on, err := c.board(ctx, addressOf(request))
 	if err != nil {
@@ -94,29 +116,26 @@ func (r *rider) Close() error {
 	return r.ReadCloser.Close()
 }
 
+// errNoPlace says that a connection was full, or closed, when it came to it.
+var errNoPlace = errors.New("http2: the connections that could be had were full or closed")
+
 // board finds a connection with room for a request, and waits until it is made.
 func (c *h2Carrier) board(ctx context.Context, address string) (*h2Conn, error) {
-	for {
-		on := c.choose(address)
-		select {
-		case <-on.made:
-		case <-ctx.Done():
-			c.leave(ctx, on)
-			return nil, ctx.Err()
+	on := c.choose(address)
+	var err error
+	select {
+	case <-on.made:
+		if err = on.err; err == nil && on.conn.Reserve() != nil {
+			err = errNoPlace
 		}
-		if on.err != nil {
-			c.leave(ctx, on)
-			return nil, on.err
-		}
-		if on.conn.Reserve() == nil {
-			return on, nil
-		}
-		// It is full meanwhile, or closed. Nothing was written: another one will do.
-		c.leave(ctx, on)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
+	if err != nil {
+		c.leave(ctx, on)
+		return nil, err
+	}
+	return on, nil
 }
 
 // choose is a connection that has room, as far as it is known, or a new one.
@@ -125,7 +144,7 @@ func (c *h2Carrier) choose(address string) *h2Conn {
 	defer c.mu.Unlock()
 	c.conns = slices.DeleteFunc(c.conns, func(on *h2Conn) bool { return c.outdated(on) })
 	for _, on := range c.conns {
-		if on.address == address && on.hasRoom(c.streams) {
+		if on.address == address && c.hasRoom(on) {
 			on.riders++
 			return on
 		}
@@ -172,8 +191,17 @@ func (on *h2Conn) isMade() bool {
 	}
 }
 
-func (on *h2Conn) hasRoom(streams int) bool {
-	return on.riders < streams && (!on.isMade() || on.conn.Available() > 0)
+// hasRoom reports whether on takes one more, as far as it is known. The server says how
+// many it allows once the connection is made: fewer are remembered for the next ones.
+func (c *h2Carrier) hasRoom(on *h2Conn) bool {
+	if !on.isMade() {
+		return on.riders < c.streams
+	}
+	left := on.conn.Available()
+	if left > 0 {
+		c.streams = min(c.streams, left+on.conn.InFlight())
+	}
+	return left > 0 && on.riders < c.streams
 }
 
 // leave takes a request off its connection.

@@ -17,7 +17,8 @@ import (
 
 // shops are pods of both versions on this machine, which note who was asked what.
 type shops struct {
-	pods map[history.Version][]string
+	pods      map[history.Version][]string
+	protocols http.Protocols
 
 	mu    sync.Mutex
 	asked map[string][]string // by request id: which pods, in order
@@ -27,7 +28,7 @@ type shops struct {
 // open opens a pod that answers with its own name, the current time and a total.
 func (s *shops) open(t *testing.T, v history.Version, answer http.HandlerFunc) {
 	name := fmt.Sprintf("%s-%d", v, len(s.pods[v]))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		id := r.Header.Get(requestIDHeader)
 		s.asked[id] = append(s.asked[id], name)
@@ -40,6 +41,8 @@ func (s *shops) open(t *testing.T, v history.Version, answer http.HandlerFunc) {
 		w.Header().Set("X-Host", r.Host)
 		answer(w, r)
 	}))
+	server.Config.Protocols = &s.protocols
+	server.Start()
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	s.pods[v] = append(s.pods[v], server.Listener.Addr().String())
@@ -54,7 +57,7 @@ func cart(total int) http.HandlerFunc {
 func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func newShops() *shops {
-	return &shops{pods: map[history.Version][]string{}, asked: map[string][]string{}}
+	return &shops{pods: map[history.Version][]string{}, asked: map[string][]string{}, protocols: *protocols(HTTP1)}
 }
 
 // diffing attacks the users' way in, while answers of the shops are compared.
@@ -99,6 +102,20 @@ func diffing(t *testing.T, s *shops, change func(*Attack)) (*memory, history.Dif
 		}
 	}
 	return sink, d
+}
+
+func TestMirrorOverH2(t *testing.T) {
+	s := newShops()
+	s.protocols = *protocols(H2C)
+	for range 2 {
+		s.open(t, history.Baseline, cart(7))
+	}
+	s.open(t, history.Candidate, cart(8))
+	users, _ := serveH2(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "{}") })
+	_, d := diffing(t, s, func(a *Attack) { overH2(a); a.Dial = users })
+	if len(d.Odd) != 1 || d.Odd[0].Field != "body.total" || d.Compared == 0 {
+		t.Errorf("got %+v", d)
+	}
 }
 
 func TestMirrorFindsWhatDiffers(t *testing.T) {

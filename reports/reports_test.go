@@ -345,6 +345,17 @@ func FuzzNastyStrings(f *testing.F) {
 	})
 }
 
+// A load with a shape has no mean that could be told.
+func TestLoadIsTold(t *testing.T) {
+	h, r := rolledBack(40)
+	for shape, want := range map[string]string{"": "200 requests/s on average", "then to 400/s within 1m0s": "200 requests/s, then to 400/s within 1m0s"} {
+		h.Plan.Shape = shape
+		if !bytes.Contains(drawn(t, HTML(h, r)), []byte("<td>"+want+"</td>")) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}
+
 func TestBadRequestsAreCountedOnce(t *testing.T) {
 	h, r := rolledBack(40)
 	rec := record{h: h, r: r}
