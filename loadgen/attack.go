@@ -32,7 +32,9 @@ type Attack struct {
 // Run sends the load until ctx is done, waits for the answers to what was sent,
 // which takes no longer than the timeout of one request and of its attribution,
 // and closes the books with a LoadEnded event.
-func (a *Attack) Run(ctx context.Context) error {
+func (a *Attack) Run(ctx context.Context) error { return a.run(ctx, newCarrier) }
+
+func (a *Attack) run(ctx context.Context, newCarrier func(*Attack, Spec, *inbox) (carrier, error)) error {
 	if err := a.Spec.Validate(); err != nil {
 		return err
 	}
@@ -57,6 +59,7 @@ func (a *Attack) Run(ctx context.Context) error {
 	go s.books.keep()
 
 	defer hurry()()
+	defer makeRoom()()
 	released := make(chan error, 1)
 	go func() { released <- s.release(ctx) }()
 	err = <-released

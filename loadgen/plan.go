@@ -18,6 +18,7 @@ type plan struct {
 	replay *ReplaySpec // in place of pacer and target; nil without one
 	seq    uint64
 	offset time.Duration
+	chosen vegeta.Target // the latest one; in here it is allocated once
 }
 
 // arrival is one planned request.
@@ -59,11 +60,10 @@ func (p *plan) next() (arrival, error) {
 	}
 	gap, _ := p.pacer.Pace(p.offset, p.seq)
 	p.offset += gap
-	a := arrival{seq: int64(p.seq), offset: p.offset}
-	if err := p.target(&a.target); err != nil {
+	if err := p.target(&p.chosen); err != nil {
 		return arrival{}, err
 	}
-	a.spec = p.mix.chosen
+	a := arrival{seq: int64(p.seq), offset: p.offset, target: p.chosen, spec: p.mix.chosen}
 	p.seq++
 	return a, nil
 }

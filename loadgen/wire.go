@@ -47,6 +47,10 @@ func newWire(spec *RequestSpec, target vegeta.Target, fill, keepAlive bool) (*wi
 	if err != nil {
 		return nil, err
 	}
+	uri := request.URL.RequestURI()
+	if strings.ContainsFunc(uri, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return nil, fmt.Errorf("path %q cannot be sent: write a space in a query as + or %%20", spec.Path)
+	}
 	header, err := headerLines(request.Header)
 	if err != nil {
 		return nil, err
@@ -58,7 +62,7 @@ func newWire(spec *RequestSpec, target vegeta.Target, fill, keepAlive bool) (*wi
 		closing: !keepAlive || strings.EqualFold(request.Header.Get("Connection"), "close"),
 		line:    request.Method + " ",
 		header:  " HTTP/1.1\r\nHost: " + request.Host + "\r\n" + header,
-		uri:     strings.Split(request.URL.RequestURI(), mark),
+		uri:     strings.Split(uri, mark),
 		body:    body,
 		sized:   len(target.Body) > 0 || expectsBody(request.Method),
 	}
