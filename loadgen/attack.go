@@ -32,9 +32,9 @@ type Attack struct {
 // Run sends the load until ctx is done, waits for the answers to what was sent,
 // which takes no longer than the timeout of one request and of its attribution,
 // and closes the books with a LoadEnded event.
-func (a *Attack) Run(ctx context.Context) error { return a.run(ctx, newCarrier) }
+func (a *Attack) Run(ctx context.Context) error { return a.run(ctx, newCourier) }
 
-func (a *Attack) run(ctx context.Context, newCarrier func(*Attack, Spec, *inbox) (carrier, error)) error {
+func (a *Attack) run(ctx context.Context, newCourier func(*Attack, Spec, *inbox) (courier, error)) error {
 	if err := a.Spec.Validate(); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (a *Attack) run(ctx context.Context, newCarrier func(*Attack, Spec, *inbox)
 	spec := a.Spec.WithDefaults()
 	s := &sending{Attack: a, spec: spec, books: newBooks(a), mirror: newMirror(a, spec)}
 	var err error
-	if s.carrier, err = newCarrier(a, spec, &s.books.inbox); err != nil {
+	if s.courier, err = newCourier(a, spec, &s.books.inbox); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
 	looking, stop := context.WithCancel(ctx)
@@ -79,7 +79,7 @@ func (a *Attack) run(ctx context.Context, newCarrier func(*Attack, Spec, *inbox)
 type sending struct {
 	*Attack
 	spec    Spec
-	carrier carrier
+	courier courier
 	books   *books
 	mirror  *mirror // nil if nothing is compared
 	planned int64
@@ -89,13 +89,13 @@ type sending struct {
 // answered. The thread is the goroutine's own and ends with it.
 func (s *sending) release(ctx context.Context) error {
 	keepTime()
-	defer s.carrier.finish()
+	defer s.courier.finish()
 	plan := newPlan(s.spec, s.Host, s.Seed)
 	began := s.Clock.Now()
 	for {
 		next, err := plan.next()
 		if errors.Is(err, errOver) {
-			for s.carrier.wait(ctx, time.Now().Add(time.Hour)) { // nobody comes any more, and the run goes on
+			for s.courier.wait(ctx, time.Now().Add(time.Hour)) { // nobody comes any more, and the run goes on
 			}
 			return nil
 		}
@@ -103,11 +103,11 @@ func (s *sending) release(ctx context.Context) error {
 			return fmt.Errorf("load: %w", err)
 		}
 		intended := began.After(next.offset)
-		if !s.carrier.wait(ctx, s.Clock.Time(intended)) {
+		if !s.courier.wait(ctx, s.Clock.Time(intended)) {
 			return nil
 		}
 		s.planned++
-		s.carrier.send(next, intended)
+		s.courier.send(next, intended)
 		s.mirror.offer(next) //nolint:contextcheck // the end of the load ends no request
 	}
 }

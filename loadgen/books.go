@@ -272,9 +272,9 @@ func (i *inbox) put(n note) {
 	i.wake()
 }
 
-// exchange hands in a batch and gives an empty one for it, or does nothing if that would
+// swap hands in a batch and gives an empty one for it, or does nothing if that would
 // have to wait. Whoever uses it uses nothing else.
-func (i *inbox) exchange(b *batch) bool {
+func (i *inbox) swap(b *batch) bool {
 	if !i.mu.TryLock() {
 		return false
 	}

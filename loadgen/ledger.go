@@ -18,7 +18,14 @@ const idPlaceholder = "{{.ID}}"
 // identify gives the request its id, and with fill puts it where path and body ask for it.
 func (a *arrival) identify(runID string, fill bool) {
 	a.id = runID + "-" + strconv.FormatInt(a.seq, 10)
-	if !fill || !strings.Contains(a.spec.Path, idPlaceholder) && !strings.Contains(a.spec.Body, idPlaceholder) {
+	if fill {
+		a.fill()
+	}
+}
+
+// fill puts the request's id where its path and body ask for it.
+func (a *arrival) fill() {
+	if !strings.Contains(a.spec.Path, idPlaceholder) && !strings.Contains(a.spec.Body, idPlaceholder) {
 		return
 	}
 	a.target.URL = strings.ReplaceAll(a.target.URL, idPlaceholder, a.id)

@@ -26,6 +26,8 @@ const (
 	handIn = time.Millisecond
 	// readAtOnce is the size of the one buffer.
 	readAtOnce = 64 << 10
+	// maxWires bounds the kinds of requests that are kept as they are written.
+	maxWires = 4096
 	// maxInterned bounds the different versions of which the text is kept.
 	maxInterned = 1000
 )
@@ -82,7 +84,7 @@ type exchange struct {
 // The places of events that are of no connection.
 const wakeupPlace = -1
 
-func newLoop(a *Attack, spec Spec, notes *inbox) (carrier, error) {
+func newLoop(a *Attack, spec Spec, notes *inbox) (courier, error) {
 	poller, err := newPoller()
 	if err != nil {
 		return nil, err
@@ -186,7 +188,7 @@ func (l *loop) turn(now, until time.Duration) {
 // handIn hands in the notes, unless that would have to wait.
 func (l *loop) handIn(now time.Duration) bool {
 	l.handedIn = now
-	return l.notes.exchange(&l.batch)
+	return l.notes.swap(&l.batch)
 }
 
 func (l *loop) note(n note) { l.batch.notes = append(l.batch.notes, n) }
@@ -227,6 +229,9 @@ func (l *loop) wire(next *arrival) (*wire, error) {
 	w, err := newWire(next.spec, next.target, l.fill, *l.spec.KeepAlive)
 	if err != nil {
 		return nil, err
+	}
+	if len(l.wires) == maxWires {
+		clear(l.wires)
 	}
 	l.wires[next.spec] = w
 	return w, nil

@@ -197,7 +197,7 @@ type cost struct {
 	memory     int64 // bytes of heap and stacks
 }
 
-func measureCost(t *testing.T, dial Dialer, carrier func(*Attack, Spec, *inbox) (carrier, error)) (cost, *counting) {
+func measureCost(t *testing.T, dial Dialer, courier func(*Attack, Spec, *inbox) (courier, error)) (cost, *counting) {
 	t.Helper()
 	spec := valid()
 	spec.Rate, spec.Arrivals = Rate{5000, time.Second}, Constant
@@ -208,7 +208,7 @@ func measureCost(t *testing.T, dial Dialer, carrier func(*Attack, Spec, *inbox) 
 	defer cancel()
 	before, height := use(), cost{}
 	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx, carrier) }()
+	go func() { ended <- a.run(ctx, courier) }()
 	for ticker := time.Tick(100 * time.Millisecond); ; {
 		select {
 		case err := <-ended:
@@ -235,22 +235,21 @@ func TestBlackHolesCostLittle(t *testing.T) {
 	}
 	const most = 2*dialsAtOnce + 100 // goroutines; package net may use two for a dial
 	silence := func(t *testing.T) Dialer { return listen(t, func(net.Conn) {}) }
-	byGoroutines := func(a *Attack, spec Spec, notes *inbox) (carrier, error) { return newGoroutines(a, spec, notes), nil }
 	for _, row := range []struct {
 		name    string
 		hole    func(*testing.T) Dialer
-		carrier func(*Attack, Spec, *inbox) (carrier, error)
+		courier func(*Attack, Spec, *inbox) (courier, error)
 		control bool
 	}{
 		// Connections are taken and nothing is said.
-		{"silence", silence, newCarrier, false},
+		{"silence", silence, newCourier, false},
 		// No connection comes about.
-		{"full", full, newCarrier, false},
+		{"full", full, newCourier, false},
 		// CONTROL: what has a goroutine for each request is found out.
 		{"goroutines", silence, byGoroutines, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			took, sink := measureCost(t, row.hole(t), row.carrier)
+			took, sink := measureCost(t, row.hole(t), row.courier)
 			ended := sink.ended.Load()
 			t.Logf("%d goroutines, %.1f MB; planned %d, sent %d, unsent %d", took.goroutines, float64(took.memory)/1e6, ended.Planned, ended.Sent, ended.Unsent)
 			if ended.Planned < 4096 || ended.Planned != sink.requests.Load() || ended.Unsent != sink.unsent.Load() || ended.Sent > 2*4096 {

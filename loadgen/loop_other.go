@@ -7,4 +7,4 @@ import "errors"
 // hasLoop says that requests are carried by an event loop, as they can be on Linux.
 const hasLoop = false
 
-func newLoop(*Attack, Spec, *inbox) (carrier, error) { return nil, errors.ErrUnsupported }
+func newLoop(*Attack, Spec, *inbox) (courier, error) { return nil, errors.ErrUnsupported }

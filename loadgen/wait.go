@@ -33,6 +33,7 @@ func waitUntil(ctx context.Context, at time.Time) bool {
 	return true
 }
 
+// room is of whoever changes how many goroutines may run at a time.
 var room sync.Mutex
 
 // makeRoom lets one goroutine more run at a time, for the one that spins: it would hold

@@ -9,10 +9,10 @@ import (
 	"github.com/cutover-dev/cutover/history"
 )
 
-// carrier takes requests to the service, each at its instant, and hands in notes of what
+// courier takes requests to the service, each at its instant, and hands in notes of what
 // becomes of them: one when it begins and one when it ends, or a single one if it was
 // turned away. One goroutine calls it, which has its thread to itself.
-type carrier interface {
+type courier interface {
 	// wait returns at the instant, or at once if it is over; false if ctx was done first.
 	wait(ctx context.Context, at time.Time) bool
 	// send begins a request and waits for nothing. The end of the load does not end it.
@@ -22,8 +22,8 @@ type carrier interface {
 	finish()
 }
 
-// newCarrier chooses who carries the requests of a load. Notes go to the inbox.
-func newCarrier(a *Attack, spec Spec, notes *inbox) (carrier, error) {
+// newCourier chooses who carries the requests of a load. Notes go to the inbox.
+func newCourier(a *Attack, spec Spec, notes *inbox) (courier, error) {
 	if hasLoop {
 		return newLoop(a, spec, notes)
 	}
