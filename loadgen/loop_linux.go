@@ -24,8 +24,8 @@ const (
 	shortestNap = 20 * time.Microsecond
 	// handIn is how often notes are handed in while there is no long wait.
 	handIn = time.Millisecond
-	// readAtOnce is the size of the one buffer.
-	readAtOnce = 64 << 10
+	// readAtOnce is the size of the one buffer: reading that much takes a few microseconds.
+	readAtOnce = 16 << 10
 	// maxWires bounds the kinds of requests that are kept as they are written.
 	maxWires = 4096
 	// maxInterned bounds the different versions of which the text is kept.
