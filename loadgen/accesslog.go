@@ -8,20 +8,22 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
-	"time"
 )
 
 // AccessLog finds the backend of each request in a Traefik access log of JSON
-// lines that keeps the X-Request-Id header. It remembers only requests that are
-// being waited for, so lines of other traffic cost nothing.
+// lines that keeps the X-Request-Id header. It remembers only the requests of those
+// who follow it, so lines of other traffic cost nothing.
 type AccessLog struct {
-	mu      sync.Mutex
-	awaited map[string]chan string // backend's IP, by request id
+	mu        sync.Mutex
+	followers []*backends
 }
 
 // NewAccessLog makes an empty one.
-func NewAccessLog() *AccessLog { return &AccessLog{awaited: map[string]chan string{}} }
+func NewAccessLog() *AccessLog { return &AccessLog{} }
 
 // longestLine bounds a log line; a longer one is skipped.
 const longestLine = 64 << 10
@@ -48,7 +50,7 @@ func (l *AccessLog) Consume(r io.Reader) error {
 	}
 }
 
-// line hands a line to whoever waits for it.
+// line hands a line to whoever follows requests of its kind.
 func (l *AccessLog) line(line []byte) {
 	id, ip := parseLine(line)
 	if ip == "" {
@@ -56,9 +58,8 @@ func (l *AccessLog) line(line []byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if waiting, ok := l.awaited[id]; ok {
-		delete(l.awaited, id)
-		waiting <- ip // has room for the one value it gets
+	for _, b := range l.followers {
+		b.add(id, ip)
 	}
 }
 
@@ -111,42 +112,72 @@ func hostIP(address string) string {
 	return host
 }
 
-// awaited is a line that was asked for. The zero value never comes.
-type awaited struct {
-	log  *AccessLog
-	id   string
-	line <-chan string
+// backends are those of the requests with one prefix to their ids, as far as nobody took
+// them. A nil one has none and never will.
+type backends struct {
+	log     *AccessLog
+	prefix  string // a number follows it
+	arrived chan struct{}
+
+	mu   sync.Mutex
+	came []backend
 }
 
-func (l *AccessLog) expect(id string) awaited {
-	line := make(chan string, 1)
+// backend is the pod's address that answered a request.
+type backend struct {
+	seq int64
+	ip  string
+}
+
+// follow gathers the backends of requests whose ids are prefix and a number, from now on.
+func (l *AccessLog) follow(prefix string) *backends {
+	b := &backends{log: l, prefix: prefix, arrived: make(chan struct{}, 1)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.awaited[id] = line
-	return awaited{log: l, id: id, line: line}
+	l.followers = append(l.followers, b)
+	return b
 }
 
-// wait returns the backend's IP, or "" if the line has not come after lineWait.
-func (w awaited) wait() string {
-	if w.log == nil {
-		return ""
-	}
-	timer := time.NewTimer(lineWait)
-	defer timer.Stop()
-	select {
-	case ip := <-w.line:
-		return ip
-	case <-timer.C:
-		return ""
-	}
-}
-
-// forget gives up on the line.
-func (w awaited) forget() {
-	if w.log == nil {
+func (b *backends) unfollow() {
+	if b == nil {
 		return
 	}
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	delete(w.log.awaited, w.id)
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	b.log.followers = slices.DeleteFunc(b.log.followers, func(other *backends) bool { return other == b })
+}
+
+func (b *backends) add(id, ip string) {
+	number, ours := strings.CutPrefix(id, b.prefix)
+	seq, err := strconv.ParseInt(number, 10, 64)
+	if !ours || err != nil {
+		return
+	}
+	b.mu.Lock()
+	b.came = append(b.came, backend{seq, ip})
+	b.mu.Unlock()
+	select {
+	case b.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// take is those that came since the last time.
+func (b *backends) take() []backend {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	came := b.came
+	b.came = nil
+	return came
+}
+
+// news tells when there are some to take.
+func (b *backends) news() <-chan struct{} {
+	if b == nil {
+		return nil
+	}
+	return b.arrived
 }

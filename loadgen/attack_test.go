@@ -69,6 +69,11 @@ func serve(t *testing.T, handler http.HandlerFunc) Dialer {
 // attack runs load of 200/s for a third of a second and checks the books.
 func attack(t *testing.T, dial Dialer, change func(*Attack)) *memory {
 	t.Helper()
+	return attackBy(t, newCourier, dial, change)
+}
+
+func attackBy(t *testing.T, courier func(*Attack, Spec, *inbox) (courier, error), dial Dialer, change func(*Attack)) *memory {
+	t.Helper()
 	sink := &memory{began: map[int64]int{}, answered: map[int64]int{}}
 	spec := valid()
 	spec.SLO.Latency = history.Duration(100 * time.Millisecond)
@@ -79,7 +84,7 @@ func attack(t *testing.T, dial Dialer, change func(*Attack)) *memory {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 350*time.Millisecond)
 	defer cancel()
-	if err := a.Run(ctx); err != nil {
+	if err := a.run(ctx, courier); err != nil {
 		t.Fatal(err)
 	}
 	audit(t, a, sink)

@@ -107,29 +107,21 @@ type Attribution struct {
 	Resolve func(ip string) (history.Version, string)
 }
 
-// expect has the access log look out for a request that is about to be sent.
-func (at *Attribution) expect(id string) awaited {
-	if at == nil || at.Log == nil || at.Resolve == nil {
-		return awaited{}
-	}
-	return at.Log.expect(id)
-}
-
-// read attributes r by its answer.
-func (at *Attribution) read(a answer, r *history.Request) {
+// read attributes r by what its answer tells of its version.
+func (at *Attribution) read(told string, r *history.Request) {
 	if at == nil || r.Version != history.Unattributed {
 		return
 	}
-	if v := at.Versions.Of(at.Source.value(a)); v != history.Unattributed {
+	if v := at.Versions.Of(told); v != history.Unattributed {
 		r.Version, r.Attributed = v, at.Source.name()
 	}
 }
 
-// await looks up r's pod in the access log, and its version if the answer did not
-// tell. The table of versions may have learned meanwhile, so it is asked again.
-func (at *Attribution) await(line awaited, a answer, r *history.Request) {
-	ip := line.wait()
-	at.read(a, r)
+// backend says whose the address in the access log is: r's pod, and its version if the
+// answer did not tell. The table of versions may have learned meanwhile, so it is asked
+// again. An ip of "" is a line that did not come.
+func (at *Attribution) backend(ip, told string, r *history.Request) {
+	at.read(told, r)
 	if ip == "" {
 		return
 	}
@@ -172,11 +164,11 @@ func Probe(ctx context.Context, dial Dialer, protocol string, request RequestSpe
 	expected := request.Expect.met(status)
 	if protocol == GRPC {
 		if expected, err = request.Expect.judge(status, &a); err != nil {
-			return fmt.Errorf("%s was answered with %w: %s", request.Name(), err, strings.ToValidUTF8(string(a.body[:min(len(a.body), sampleBody)]), "\ufffd"))
+			return fmt.Errorf("%s was answered with %w: %s", request.Name(), err, sampled(a.body))
 		}
 	}
 	if !expected {
-		return fmt.Errorf("%s was answered with status %d: %s", request.Name(), status, strings.ToValidUTF8(string(a.body[:min(len(a.body), sampleBody)]), "\ufffd"))
+		return fmt.Errorf("%s was answered with status %d: %s", request.Name(), status, sampled(a.body))
 	}
 	return nil
 }

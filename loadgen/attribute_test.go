@@ -84,20 +84,21 @@ func logLine(id, address string) string {
 	return fmt.Sprintf(`{"ServiceAddr":%q,"request_X-Request-Id":%q}`+"\n", address, id)
 }
 
-func TestAccessLogForgetsWhatNobodyWaitsFor(t *testing.T) {
+func TestAccessLogRemembersWhatIsFollowed(t *testing.T) {
 	l := NewAccessLog()
-	early := l.expect("run-1")
+	b := l.follow("run-")
 	long := strings.Repeat("x", 2*longestLine) + "\n"
-	log := logLine("run-0", "10.0.0.9:80") + "noise\n" + long + logLine("run-1", "10.0.0.1:80") + logLine("run-1", "10.0.0.2:80") + `{"torn`
+	log := logLine("ran-0", "10.0.0.9:80") + "noise\n" + long + logLine("run-1", "10.0.0.1:80") + logLine("run-1-read", "10.0.0.2:80") + `{"torn`
 	if err := l.Consume(strings.NewReader(log)); err != nil {
 		t.Fatal(err)
 	}
-	if ip := early.wait(); ip != "10.0.0.1" {
-		t.Errorf("backend %q, want that of the first line", ip)
+	<-b.news()
+	if came := b.take(); len(came) != 1 || came[0] != (backend{1, "10.0.0.1"}) || len(b.take()) != 0 {
+		t.Errorf("took %v, want the backend of run-1, once", came)
 	}
-	l.expect("run-2").forget()
-	if len(l.awaited) != 0 {
-		t.Errorf("still remembered: %v", l.awaited)
+	b.unfollow()
+	if l.line([]byte(logLine("run-2", "10.0.0.1:80"))); len(b.take()) != 0 {
+		t.Error("still followed")
 	}
 	if err := l.Consume(io.MultiReader(strings.NewReader("a\n"), broken{})); err == nil {
 		t.Error("a log that fails was taken for one that ended")
@@ -148,19 +149,24 @@ func TestAttributionInOrder(t *testing.T) {
 				versions.Learn("same", history.Baseline)
 				versions.Learn("same", history.Candidate)
 				at := &Attribution{Source: VersionSource{Header: "X-Version"}, Versions: versions, Log: NewAccessLog(), Resolve: resolve}
-				line := at.expect("run-1")
-				a := answer{header: http.Header{"X-Version": {tt.header}}}
+				sink := &memory{began: map[int64]int{}, answered: map[int64]int{}}
+				b := newBooks(&Attack{RunID: "run", Sink: sink, Attribution: at})
+				go b.keep()
+				r := history.Request{Seq: 1, Expected: true}
+				b.inbox.put(note{kind: begins, request: r})
 				began := time.Now()
-				go func() {
-					time.Sleep(100 * time.Millisecond)
-					versions.Learn(tt.learned, history.Candidate)
-					if tt.backend != "" {
-						_ = at.Log.Consume(strings.NewReader(logLine("run-1", tt.backend)))
-					}
-				}()
-				var got history.Request
-				at.read(a, &got)
-				at.await(line, a, &got)
+				b.inbox.put(note{kind: ends, request: r, spec: &RequestSpec{}, told: tt.header})
+				time.Sleep(100 * time.Millisecond)
+				versions.Learn(tt.learned, history.Candidate)
+				if tt.backend != "" {
+					_ = at.Log.Consume(strings.NewReader(logLine("run-1", tt.backend)))
+				}
+				b.close()
+				if len(sink.requests) != 1 {
+					t.Fatalf("%d requests were entered", len(sink.requests))
+				}
+				got := sink.requests[0]
+				tt.want.Seq, tt.want.Expected, tt.want.ID = 1, true, "run-1"
 				if got != tt.want || time.Since(began) != tt.waits {
 					t.Errorf("%+v after %s, want %+v after %s", got, time.Since(began), tt.want, tt.waits)
 				}

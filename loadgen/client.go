@@ -133,7 +133,7 @@ func (c *client) do(ctx context.Context, target *vegeta.Target, expect ExpectSpe
 		r.Err = reason(err)
 	}
 	if !r.Expected {
-		r.Body = strings.ToValidUTF8(string(a.body[:min(len(a.body), sampleBody)]), "�")
+		r.Body = sampled(a.body)
 	}
 	r.Gen, _ = strconv.ParseInt(a.header.Get(generationHeader), 10, 64)
 	return a

@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -13,11 +12,9 @@ import (
 // generator (or of the machine under it).
 const lateEnough = 20 * time.Millisecond
 
-// lateness keeps the books on the generator's own errors.
+// lateness keeps account of the generator's own errors. One goroutine uses it.
 type lateness struct {
-	sink history.Sink
-
-	mu     sync.Mutex
+	sink   history.Sink
 	errors *hdrhistogram.Histogram // microseconds from intended to released
 	stall  history.Stall           // not yet told; To is Never if there is none
 }
@@ -37,8 +34,6 @@ func newLateness(sink history.Sink) *lateness {
 // released notes an arrival. Late ones that follow upon each other are one stall,
 // told once an arrival after it was on time.
 func (l *lateness) released(intended, actual history.Micros) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	late := actual.Sub(intended)
 	_ = l.errors.RecordValue(max(0, min(late, time.Hour)).Microseconds()) // within its range by construction
 	if intended > l.stall.To {
@@ -65,8 +60,6 @@ func (l *lateness) tell() {
 // end tells the last stall and returns the 99th percentile of the errors in
 // microseconds.
 func (l *lateness) end() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.tell()
 	return l.errors.ValueAtQuantile(99)
 }

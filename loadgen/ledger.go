@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +14,14 @@ import (
 
 // idPlaceholder stands for the id of the request, which no other one has.
 const idPlaceholder = "{{.ID}}"
+
+// identify gives the request its id, and with fill puts it where path and body ask for it.
+func (a *arrival) identify(runID string, fill bool) {
+	a.id = runID + "-" + strconv.FormatInt(a.seq, 10)
+	if fill {
+		a.fill()
+	}
+}
 
 // fill puts the request's id where its path and body ask for it.
 func (a *arrival) fill() {
@@ -28,10 +37,7 @@ func (a *arrival) fill() {
 }
 
 // ledger holds the writes that were answered well and can be asked for.
-type ledger struct {
-	mu           sync.Mutex
-	acknowledged []written
-}
+type ledger struct{ acknowledged []written }
 
 type written struct {
 	back *ReadBackSpec
@@ -39,8 +45,6 @@ type written struct {
 }
 
 func (l *ledger) add(back *ReadBackSpec, id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.acknowledged = append(l.acknowledged, written{back, id})
 }
 
@@ -72,13 +76,15 @@ func (s *sending) readBack() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
 	defer cancel()
-	all := s.ledger.acknowledged
+	client := newClient(s.spec, s.Dial, s.Clock)
+	defer client.transport.CloseIdleConnections()
+	all := s.books.ledger.acknowledged
 	became := make([]found, len(all))
 	for pass := range readPasses {
 		if pass > 0 && !pause(ctx, readPause) {
 			break
 		}
-		if s.readAll(ctx, all, became) {
+		if s.readAll(ctx, client, all, became) {
 			break
 		}
 	}
@@ -100,7 +106,7 @@ func (s *sending) readBack() {
 }
 
 // readAll asks for all that is not known to be kept, and reports whether nothing is left.
-func (s *sending) readAll(ctx context.Context, all []written, became []found) (done bool) {
+func (s *sending) readAll(ctx context.Context, client *client, all []written, became []found) (done bool) {
 	var reading sync.WaitGroup
 	slots := make(chan struct{}, readersAtOnce)
 	for i := range all {
@@ -110,7 +116,7 @@ func (s *sending) readAll(ctx context.Context, all []written, became []found) (d
 		slots <- struct{}{}
 		reading.Go(func() {
 			defer func() { <-slots }()
-			if now := s.read(ctx, all[i]); now != unknown {
+			if now := s.read(ctx, client, all[i]); now != unknown {
 				became[i] = now
 			}
 		})
@@ -125,7 +131,7 @@ func (s *sending) readAll(ctx context.Context, all []written, became []found) (d
 }
 
 // read asks for one write.
-func (s *sending) read(ctx context.Context, w written) found {
+func (s *sending) read(ctx context.Context, client *client, w written) found {
 	ctx, cancel := context.WithTimeout(ctx, s.spec.Timeout.D())
 	defer cancel()
 	target := RequestSpec{Path: strings.ReplaceAll(w.back.Path, idPlaceholder, w.id)}.target(s.Host)
@@ -133,7 +139,7 @@ func (s *sending) read(ctx context.Context, w written) found {
 	if err != nil {
 		return unknown
 	}
-	_, status, err := s.client.exchange(request.WithContext(ctx))
+	_, status, err := client.exchange(request.WithContext(ctx))
 	switch {
 	case err != nil:
 		return unknown

@@ -38,6 +38,7 @@ const (
 // name, must differ between them as it does from the candidate's.
 type mirror struct {
 	spec      DiffSpec
+	identify  func(*arrival)
 	ignore    ignored
 	host      string
 	timeout   time.Duration // of all three answers
@@ -79,7 +80,8 @@ func newMirror(a *Attack, spec Spec) *mirror {
 		return nil
 	}
 	m := &mirror{
-		spec: *spec.Diff, host: a.Host, timeout: spec.Timeout.D(), direct: *a.Direct,
+		spec: *spec.Diff, identify: func(next *arrival) { next.identify(a.RunID, spec.Replay == nil) },
+		host: a.Host, timeout: spec.Timeout.D(), direct: *a.Direct,
 		rand:  rand.New(rand.NewPCG(uint64(a.Seed), mirrorStream)),
 		slots: make(chan struct{}, askedAtOnce), comparison: newComparison(),
 		transport: &http.Transport{
@@ -139,6 +141,7 @@ func (m *mirror) offer(next arrival) {
 	select {
 	case m.slots <- struct{}{}:
 		m.underway.Add(1)
+		m.identify(&next)
 		go m.compare(next, now, chance)
 	default:
 		m.dropped[tooMany].Add(1)

@@ -17,6 +17,7 @@ type plan struct {
 	choose func(*arrival) error // fills in what is asked for
 	seq    uint64
 	offset time.Duration
+	latest arrival // in here it is allocated once
 }
 
 // arrival is one planned request.
@@ -58,12 +59,12 @@ func (p *plan) next() (arrival, error) {
 		return arrival{}, errOver
 	}
 	p.offset += gap
-	a := arrival{seq: int64(p.seq), offset: p.offset}
-	if err := p.choose(&a); err != nil {
+	p.latest = arrival{seq: int64(p.seq), offset: p.offset}
+	if err := p.choose(&p.latest); err != nil {
 		return arrival{}, err
 	}
 	p.seq++
-	return a, nil
+	return p.latest, nil
 }
 
 // mix is the requests of a spec, to choose from.

@@ -146,7 +146,7 @@ func (f RecordingFilter) headers(r *RequestSpec) error {
 		if slices.Contains(leftOut, name) || !f.Secrets && slices.Contains(secrets, name) {
 			continue
 		}
-		if !headerName.MatchString(name) || strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		if !sendable(name, value) {
 			return fmt.Errorf("header %q cannot be sent", name)
 		}
 		kept[name] = value
@@ -156,6 +156,11 @@ func (f RecordingFilter) headers(r *RequestSpec) error {
 		r.Headers = nil
 	}
 	return nil
+}
+
+// sendable reports whether a header can stand in a request.
+func sendable(name, value string) bool {
+	return headerName.MatchString(name) && !strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
 }
 
 // newRecording finds the different ones among requests that are in order, from a file.

@@ -209,6 +209,8 @@ func TestReplayFillsNothingIn(t *testing.T) {
 		spec.SLO, spec.Timeout = a.Spec.SLO, a.Spec.Timeout
 		a.Spec = spec
 	})
+	mu.Lock()
+	defer mu.Unlock()
 	if len(paths) != 2 || !paths["/a/{{.ID}}"] || !paths["/${b}"] {
 		t.Errorf("asked for %v", paths)
 	}

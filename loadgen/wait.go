@@ -2,6 +2,8 @@ package loadgen
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -29,4 +31,21 @@ func waitUntil(ctx context.Context, at time.Time) bool {
 	for time.Now().Before(at) {
 	}
 	return true
+}
+
+// room is of whoever changes how many goroutines may run at a time.
+var room sync.Mutex
+
+// makeRoom lets one goroutine more run at a time, for the one that spins: it would hold
+// up all others where there is but one processor, and they would hold it up where it
+// comes back from waiting and finds that all are in use. Who really runs is then the
+// kernel's choice. It returns the way back.
+func makeRoom() (leave func()) {
+	change := func(by int) {
+		room.Lock()
+		defer room.Unlock()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by)
+	}
+	change(1)
+	return func() { change(-1) }
 }

@@ -1,0 +1,170 @@
+package loadgen
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// conn is a connection in the hands of the loop. It has no buffers of its own while it
+// waits for an answer.
+type conn struct {
+	fd                int
+	place, generation int32 // in the loop's table; the generation is that of the place
+	opened            time.Duration
+	exchange          *exchange // nil if it is idle
+	parser            parser
+	last              bool          // no other request is sent over it
+	unwritten         []byte        // of the request
+	broken            syscall.Errno // of writing: the other side has closed, and may have said why before
+	idle              node[conn]
+}
+
+// conns are the connections of a loop, at most as many as the spec allows.
+type conns struct {
+	table []*conn
+	free  []*conn
+	idle  list[conn] // the latest used one is the last
+	open  int
+}
+
+// add takes a connection that was opened.
+func (c *conns) add(fd int, opened time.Duration) *conn {
+	var n *conn
+	if last := len(c.free) - 1; last >= 0 {
+		n, c.free = c.free[last], c.free[:last]
+	} else {
+		n = &conn{place: int32(len(c.table))}
+		n.idle.value = n
+		c.table = append(c.table, n)
+	}
+	n.fd, n.opened, n.last, n.broken, n.unwritten = fd, opened, false, 0, nil
+	c.open++
+	return n
+}
+
+// of is the connection that an event is of; nil if it was closed meanwhile.
+func (c *conns) of(event *unix.EpollEvent) *conn {
+	n := c.table[event.Fd]
+	if n.generation != event.Pad {
+		return nil
+	}
+	return n
+}
+
+// drop closes a connection.
+func (c *conns) drop(n *conn) {
+	n.idle.leave()
+	shut(n.fd)
+	n.fd, n.exchange = -1, nil
+	n.generation++
+	c.free = append(c.free, n)
+	c.open--
+}
+
+// take is the idle connection that was used last. Those that have died meanwhile are
+// dropped on the way.
+func (c *conns) take() *conn {
+	for {
+		n := c.idle.last()
+		if n == nil || silent(n.fd) {
+			if n != nil {
+				n.idle.leave()
+			}
+			return n
+		}
+		c.drop(n)
+	}
+}
+
+// dialsAtOnce bounds how many connections are being opened at the same time, each on a
+// goroutine. It is what 200 requests a second need if no dial is answered within five
+// seconds, and costs some 16 MB.
+const dialsAtOnce = 1024
+
+// dialled is what came of opening a connection.
+type dialled struct {
+	asker *exchange
+	seq   int64 // of the asker's request when it asked
+	fd    int
+	err   error
+}
+
+// dials are connections that are being opened.
+type dials struct {
+	dial    Dialer
+	timeout time.Duration
+	ctx     context.Context // of the loop
+	wakeup  int             // an eventfd, written when one is open
+	atOnce  int             // by the loop
+
+	mu    sync.Mutex
+	ended bool
+	came  []dialled
+}
+
+// start opens a connection in the background.
+func (d *dials) start(address string, asker *exchange) {
+	d.atOnce++
+	result := dialled{asker: asker, seq: asker.seq}
+	go func() {
+		result.fd, result.err = d.open(address)
+		d.bring(result)
+	}()
+}
+
+func (d *dials) open(address string) (int, error) {
+	ctx, cancel := context.WithTimeout(d.ctx, d.timeout)
+	defer cancel()
+	conn, err := d.dial(ctx, "tcp", address)
+	if err != nil {
+		return -1, err
+	}
+	defer conn.Close()
+	return descriptor(conn)
+}
+
+// bring hands a connection to the loop, or closes it if the loop has ended.
+func (d *dials) bring(result dialled) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		if result.err == nil {
+			unix.Close(result.fd)
+		}
+		return
+	}
+	d.came = append(d.came, result)
+	_, _ = unix.Write(d.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter that is far from full
+}
+
+// take is what came since the last time. It takes nothing if it would have to wait: the
+// wakeup stands, and the loop comes back to it.
+func (d *dials) take() []dialled {
+	if !d.mu.TryLock() {
+		return nil
+	}
+	defer d.mu.Unlock()
+	var counter [8]byte
+	_, _ = receive(d.wakeup, counter[:])
+	came := d.came
+	d.came = nil
+	d.atOnce -= len(came)
+	return came
+}
+
+// end closes what was opened and not taken, now and later.
+func (d *dials) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	for _, result := range d.came {
+		if result.err == nil {
+			unix.Close(result.fd)
+		}
+	}
+	unix.Close(d.wakeup)
+}
