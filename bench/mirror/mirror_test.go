@@ -86,12 +86,12 @@ func TestLookAt(t *testing.T) {
 }
 
 func TestAlarms(t *testing.T) {
-	s := sizes{seed: 7, runs: 25, requests: 20_000}
+	s := sizes{seed: 7, runs: 15, requests: 10_000}
 	a, err := countAlarms(t.Context(), s, noisyFields(200))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// More than two of 25 have a chance of two in a thousand at one in a hundred.
+	// More than two of 15 have a chance of one in two thousand at one in a hundred.
 	if a.ever[0] > 2 || a.atEnd[0] > a.ever[0] {
 		t.Errorf("%d of %d runs cry wolf, %d at the end", a.ever[0], s.runs, a.atEnd[0])
 	}
@@ -112,13 +112,13 @@ func TestAlarmsAreCounted(t *testing.T) {
 }
 
 func TestDelays(t *testing.T) {
-	s := sizes{seed: 7, delays: 60}
+	s := sizes{seed: 7, delays: 30}
 	for _, row := range []struct {
 		fields   int
 		from, to float64
 	}{
-		{20, 800, 1500},
-		{1000, 1500, 2600}, // what no test of three answers can do is the lower one
+		{20, 800, 1700},
+		{1000, 1300, 2800},
 	} {
 		all, err := delays(t.Context(), s, noisyFields(row.fields))
 		if err != nil {
@@ -199,7 +199,7 @@ func TestLab(t *testing.T) {
 	if l.nginx != nil || !strings.Contains(l.missing, "nginx is not there") {
 		t.Errorf("without nginx it says %q", l.missing)
 	}
-	what := load{seed: 7, rate: 100, share: 1, lasting: 800 * time.Millisecond}
+	what := load{seed: 7, rate: 200, share: 1, lasting: 800 * time.Millisecond}
 	send := func() (outcome, error) { return what.send(t.Context(), l.users.addresses[0], l.pods.addresses) }
 	o, err := send()
 	if err != nil || o.unbooked(what) != 0 || o.diff.Compared == 0 || o.failed > 0 {
@@ -210,7 +210,7 @@ func TestLab(t *testing.T) {
 	if err != nil || o.unbooked(what) != 0 || o.diff.Compared > 64 || len(o.diff.Dropped) == 0 || o.failed > 0 {
 		t.Errorf("frozen: %v, with %d failed: %+v", err, o.failed, o.diff)
 	}
-	what.path, what.rate = chunkedPath, 20
+	what.path, what.rate = chunkedPath, 5
 	if o, err = send(); err != nil || o.diff.Large == 0 || o.diff.Large != o.diff.Compared {
 		t.Errorf("large: %v: %+v", err, o.diff)
 	}
