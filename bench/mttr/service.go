@@ -88,11 +88,14 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 // answer is bad or not by the instant at which the request is here.
-func (s *service) answer(w http.ResponseWriter, _ *http.Request) {
+func (s *service) answer(w http.ResponseWriter, r *http.Request) {
 	outage := s.outageAt(float64(monotonic()-s.Zero) / 1e9)
 	long, fails := s.draw(outage)
 	if long > 0 {
-		time.Sleep(long)
+		select {
+		case <-time.After(long):
+		case <-r.Context().Done(): // who asked has given up
+		}
 	}
 	if fails {
 		w.WriteHeader(http.StatusServiceUnavailable)
