@@ -184,7 +184,7 @@ func (l *live) probe(ctx context.Context, url string, clock history.Clock) {
 // scrape reads the counters.
 func (l *live) scrape(ctx context.Context, url string, clock history.Clock) {
 	s := scrape{at: float64(clock.Now()) / 1e6}
-	body, _, err := get(ctx, url, time.Second)
+	body, _, err := get(ctx, url, scraping*time.Second)
 	if err == nil && json.Unmarshal(body, &s.counters) == nil {
 		l.scrapes = append(l.scrapes, s)
 	}
