@@ -54,6 +54,7 @@ type loop struct {
 	interned map[string]string
 
 	poller *poller
+	polled time.Duration // when events were asked for last
 	conns  conns
 	dials  dials
 	cancel context.CancelFunc // of dials
@@ -168,6 +169,10 @@ func (l *loop) turn(now, until time.Duration) {
 	pause := min(until-spin-now, longestNap)
 	if first := l.pending.first(); first != nil {
 		if first.deadline <= now {
+			if l.polled < first.deadline { // its answer may have come while this thread stood still
+				l.poll(now, 0)
+				return
+			}
 			l.giveUp(first)
 			return
 		}
@@ -182,6 +187,11 @@ func (l *loop) turn(now, until time.Duration) {
 		}
 		pause = min(pause, handIn)
 	}
+	l.poll(now, pause)
+}
+
+func (l *loop) poll(now, pause time.Duration) {
+	l.polled = now
 	l.poller.wait(pause)
 }
 

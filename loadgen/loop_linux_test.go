@@ -338,6 +338,35 @@ func TestConnectionsThatDieUnderARequest(t *testing.T) {
 	sink.each(t, "cut", func(r history.Request) bool { return !r.Expected && r.Err == "EOF" && r.Attempts == 1 && r.Status == 0 })
 }
 
+// What has come before its time was over counts, although the loop stood still meanwhile.
+func TestStandingStillMakesNoTimeout(t *testing.T) {
+	for _, answers := range []bool{true, false} { // CONTROL: without an answer it is a timeout
+		asked, answered := make(chan struct{}), make(chan struct{})
+		l, next := newTestLoop(t, listen(t, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			<-asked
+			if answers {
+				_, _ = io.WriteString(conn, noContent)
+			}
+			close(answered)
+		}))
+		l.spec.Timeout = history.Duration(time.Second)
+		first := true
+		r := l.carry(t, next(), func() {
+			if first && l.waiting.first() == nil {
+				first = false
+				close(asked)
+				<-answered
+				time.Sleep(1200 * time.Millisecond)
+			}
+		})
+		if answers != (r.Status == 204 && r.Err == "") || answers == (r.Err == "timeout") {
+			t.Errorf("answers %t: %+v", answers, r)
+		}
+		l.finish()
+	}
+}
+
 func TestSlowInBothDirections(t *testing.T) {
 	const size = 256 << 10
 	open := listen(t, func(conn net.Conn) {
