@@ -16,7 +16,6 @@ type plan struct {
 	pacer  vegeta.Pacer
 	choose func(*arrival) error // fills in what is asked for
 	seq    uint64
-	offset time.Duration
 	latest arrival // in here it is allocated once
 }
 
@@ -54,12 +53,11 @@ var errOver = errors.New("the load is over")
 // next is the following arrival. A pacer that is asked at the very instant of the
 // latest arrival answers with the gap to the next. The error is errOver after the last.
 func (p *plan) next() (arrival, error) {
-	gap, over := p.pacer.Pace(p.offset, p.seq)
+	gap, over := p.pacer.Pace(p.latest.offset, p.seq)
 	if over {
 		return arrival{}, errOver
 	}
-	p.offset += gap
-	p.latest = arrival{seq: int64(p.seq), offset: p.offset}
+	p.latest = arrival{seq: int64(p.seq), offset: p.latest.offset + gap}
 	if err := p.choose(&p.latest); err != nil {
 		return arrival{}, err
 	}

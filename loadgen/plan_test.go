@@ -37,6 +37,18 @@ func TestPlanIsAFunctionOfItsSeed(t *testing.T) {
 	}
 }
 
+// A plan goes on without asking for memory: what collects it would delay arrivals.
+func TestPlanAllocatesNothing(t *testing.T) {
+	for _, shaped := range shaped {
+		for _, how := range []string{Poisson, Constant} {
+			p := (&Attack{Host: "shop"}).newPlan(withShape(shaped.shape, how).WithDefaults())
+			if n := testing.AllocsPerRun(1000, func() { _, _ = p.next() }); n > 0 {
+				t.Errorf("%s, %s: %g allocations for each arrival", shaped.name, how, n)
+			}
+		}
+	}
+}
+
 func TestConstantArrivals(t *testing.T) {
 	spec := valid()
 	spec.Arrivals = Constant
