@@ -66,8 +66,8 @@ func (s series) segment(i int) int {
 // by index, changes, given that arrival cut is the likeliest to be the first after it.
 //
 // If an arrival is the first after the change, then the one before it was due before the
-// change: that is when it was planned, or earlier than it was on its way. And the change came
-// before the arrival itself did, which set out when it had its connection, or when it was due.
+// change. And the change came before the arrival itself did, which set out when it was due, or
+// when it had its connection: if that took longer than the SLO allows, it was bad before.
 func (e *Evidence) changeWithin(from, cut, to int, alpha float64) within {
 	s := e.series
 	first, last := cut, cut
@@ -80,7 +80,8 @@ func (e *Evidence) changeWithin(from, cut, to int, alpha float64) within {
 		w.from = s.at(first - 1)
 	}
 	if last < len(s.arrivals) {
-		w.to = max(s.at(last), s.arrivals[last].Sent)
+		due := s.at(last)
+		w.to = max(due, min(s.arrivals[last].Sent, due.After(e.slack())))
 	}
 	return w
 }

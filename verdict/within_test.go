@@ -35,9 +35,10 @@ func spaced(pattern string, change func(*history.History)) history.History {
 // TestIntervals goes from arrivals to instants: after the one before, not after the one itself.
 func TestIntervals(t *testing.T) {
 	const xs = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" // 40, 1.00 to 1.39 s
-	late := func(index int) func(*history.History) {
-		return func(h *history.History) { h.Requests[index].Sent += 4000 }
+	lateBy := func(index int, by history.Micros) func(*history.History) {
+		return func(h *history.History) { h.Requests[index].Sent += by }
 	}
+	late := func(index int) func(*history.History) { return lateBy(index, 4000) }
 	for _, row := range []struct {
 		comment          string
 		history          history.History
@@ -45,6 +46,8 @@ func TestIntervals(t *testing.T) {
 	}{
 		{"where all fail, the instants are between two arrivals", spaced(xs, nil), Bounds{990, 1000}, Bounds{1390, 1400}},
 		{"the arrival that shows the onset set out late", spaced(xs, late(100)), Bounds{990, 1004}, Bounds{1390, 1400}},
+		{"it waited so long for a connection that it was bad before it had one", spaced(xs, lateBy(100, 3e6)), Bounds{990, 1500}, Bounds{1390, 1400}},
+		{"it never had one", spaced(xs, func(h *history.History) { h.Requests[100].Sent = history.Never }), Bounds{990, 1000}, Bounds{1390, 1400}},
 		{"and the one that shows the recovery", spaced(xs, late(140)), Bounds{990, 1000}, Bounds{1390, 1404}},
 		{"the one before was late: it was good, but could have been earlier", spaced(xs, late(99)), Bounds{990, 1000}, Bounds{1390, 1400}},
 		{"a few bad ones may be most of a few more", spaced("xxxxx", nil), Bounds{980, 1000}, Bounds{1040, 1060}},
