@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 		driver, err := agent.NewQueueDriver()
 		return doubled{driver}, err
 	}
-	if len(os.Args) > 1 && slices.Contains([]string{serveCommand, watchCommand, agent.ExpireCommand}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{serveCommand, stalls.Command, agent.ExpireCommand}, os.Args[1]) {
 		if err := run(context.Background(), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -60,7 +61,7 @@ func TestExchangesTellARightDriverFromAWrongOne(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", test.why, err)
 		}
-		a := account(list, &stalls{})
+		a := account(list, stalls.NewSeen())
 		if len(a.all) < len(list)/2 {
 			t.Errorf("%s: too few exchanges were alone on their connection: %v", test.why, a)
 			continue
@@ -94,7 +95,7 @@ func TestOvertakenPacketsAreCounted(t *testing.T) {
 	from, to := os.NewFile(uintptr(ends[0]), "from"), os.NewFile(uintptr(ends[1]), "to")
 	defer from.Close()
 	defer to.Close()
-	sent := monotonic()
+	sent := stalls.Monotonic()
 	for _, number := range []uint32{0, 2, 1, 3} {
 		packet := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, number), uint64(sent))
 		if _, err := from.Write(packet); err != nil {
@@ -113,22 +114,22 @@ func TestWhatVoidsAnExchange(t *testing.T) {
 	e := exchange{from: 100 * ms, to: 151 * ms, drawn: 50 * time.Millisecond, alone: true}
 	for _, test := range []struct {
 		why   string
-		stall stall
+		stall stalls.Stall
 		void  bool
 	}{
-		{"over before it", stall{90 * ms, 99 * ms}, false},
-		{"while its byte was sent", stall{90 * ms, 101 * ms}, true},
-		{"while its packet was held: nothing was to be done", stall{110 * ms, 140 * ms}, false},
-		{"when its packet was due", stall{140 * ms, 151 * ms}, true},
-		{"after it", stall{152 * ms, 160 * ms}, false},
+		{"over before it", stalls.Stall{From: 90 * ms, To: 99 * ms}, false},
+		{"while its byte was sent", stalls.Stall{From: 90 * ms, To: 101 * ms}, true},
+		{"while its packet was held: nothing was to be done", stalls.Stall{From: 110 * ms, To: 140 * ms}, false},
+		{"when its packet was due", stalls.Stall{From: 140 * ms, To: 151 * ms}, true},
+		{"after it", stalls.Stall{From: 152 * ms, To: 160 * ms}, false},
 	} {
-		a := account([]exchange{e}, &stalls{seen: []stall{test.stall}})
+		a := account([]exchange{e}, stalls.NewSeen(test.stall))
 		if a.stalled != map[bool]int{true: 1}[test.void] || len(a.all) != 1 {
 			t.Errorf("%s: %v", test.why, a)
 		}
 	}
 	e.alone = false
-	a := account([]exchange{e}, &stalls{})
+	a := account([]exchange{e}, stalls.NewSeen())
 	if a.shared != 1 || len(figure(a, 0.5)) != 0 {
 		t.Errorf("another packet was on its way: %v, and yet a figure", a)
 	}
@@ -137,8 +138,8 @@ func TestWhatVoidsAnExchange(t *testing.T) {
 func TestTooManyVoidedLeaveNoFigure(t *testing.T) {
 	good := exchange{to: int64(time.Millisecond), alone: true}
 	list := slices.Repeat([]exchange{good}, 94)
-	few := account(append(list, slices.Repeat([]exchange{{}}, 4)...), &stalls{})
-	many := account(append(list, slices.Repeat([]exchange{{}}, 6)...), &stalls{})
+	few := account(append(list, slices.Repeat([]exchange{{}}, 4)...), stalls.NewSeen())
+	many := account(append(list, slices.Repeat([]exchange{{}}, 6)...), stalls.NewSeen())
 	if len(figure(few, 0.5)) != 1 || len(figure(many, 0.5)) != 0 {
 		t.Errorf("4 of 98 voided: %v; 6 of 100 voided: %v", figure(few, 0.5), figure(many, 0.5))
 	}

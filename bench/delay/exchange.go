@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -51,7 +52,7 @@ func exchanges(ctx context.Context, driver string, delay agent.Delay, count int)
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // never unlocked: its priority ends with it
-		comeFirst()
+		stalls.ComeFirst()
 		all, err := exchangeAll(atNode, sent, draws(driver, delay), count, func() error { return l.server.delay(l.pod, delay) })
 		done <- result{all, err}
 	}()
@@ -99,19 +100,19 @@ func draws(driver string, delay agent.Delay) func() time.Duration {
 
 func once(conn *os.File) (exchange, error) {
 	one := []byte{1}
-	e := exchange{from: monotonic()}
+	e := exchange{from: stalls.Monotonic()}
 	if _, err := conn.Write(one); err != nil {
 		return e, err
 	}
 	_, err := io.ReadFull(conn, one)
-	e.to = monotonic()
+	e.to = stalls.Monotonic()
 	return e, err
 }
 
 // echo says after each echo how many packets the pod has sent so far.
 func echo(conn *os.File, sent chan<- uint32) {
 	runtime.LockOSThread() // never unlocked: its priority ends with it
-	comeFirst()
+	stalls.ComeFirst()
 	defer conn.Close()
 	for one := make([]byte, 1); ; {
 		if _, err := io.ReadFull(conn, one); err != nil {

@@ -88,17 +88,3 @@ func blocking(conn net.Conn) (*os.File, error) {
 	}
 	return file, nil
 }
-
-// monotonic is the machine's clock in nanoseconds, the same for all processes.
-func monotonic() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it cannot fail on Linux
-	return t.Nano()
-}
-
-// sleepUntil an instant of that clock.
-func sleepUntil(instant int64) {
-	t := unix.NsecToTimespec(instant)
-	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &t, nil) == unix.EINTR {
-	}
-}

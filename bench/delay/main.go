@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"github.com/cutover-dev/cutover/bench"
+	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -19,8 +20,8 @@ func run(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == serveCommand:
 		return serve(ctx, args[1], os.Stdin, os.Stdout)
-	case len(args) == 1 && args[0] == watchCommand:
-		return watch(os.Stdout)
+	case len(args) == 1 && args[0] == stalls.Command:
+		return stalls.Serve(os.Stdout)
 	case len(args) > 0 && args[0] == agent.ExpireCommand:
 		return agent.Expire(ctx, args[1:])
 	}
@@ -63,12 +64,12 @@ func measure(ctx context.Context, s sizes) (bench.Report, error) {
 	debug.SetGCPercent(-1) // nor for a collection that does not come first; there is little to collect
 	var report bench.Report
 	report.Head = head(ctx, s)
-	watched, err := watchForStalls(ctx)
+	watched, err := stalls.Watch(ctx)
 	if err != nil {
 		return report, err
 	}
 	noNetem := whyNoNetem()
-	for _, part := range []func(context.Context, sizes, *stalls, string) ([]bench.Row, error){
+	for _, part := range []func(context.Context, sizes, *stalls.Seen, string) ([]bench.Row, error){
 		streamRows, flowRows, exchangeRows,
 	} {
 		rows, err := part(ctx, s, watched, noNetem)

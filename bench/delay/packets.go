@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/faults/agent/nettest"
 )
@@ -90,13 +91,13 @@ func (l *lab) datagrams() (receiver, sender *os.File, err error) {
 // send numbered packets with the time at which they were sent.
 func send(conn *os.File, rate, count int) error {
 	runtime.LockOSThread() // never unlocked: its priority ends with it
-	comeFirst()
+	stalls.ComeFirst()
 	packet := make([]byte, 12)
-	began := monotonic()
+	began := stalls.Monotonic()
 	for i := range count {
-		sleepUntil(began + int64(i)*int64(time.Second)/int64(rate))
+		stalls.SleepUntil(began + int64(i)*int64(time.Second)/int64(rate))
 		binary.BigEndian.PutUint32(packet, uint32(i))
-		binary.BigEndian.PutUint64(packet[4:], uint64(monotonic()))
+		binary.BigEndian.PutUint64(packet[4:], uint64(stalls.Monotonic()))
 		if _, err := conn.Write(packet); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("send packet %d: %w", i, err)
 		}
@@ -108,7 +109,7 @@ func send(conn *os.File, rate, count int) error {
 // before it.
 func (f *flow) take(conn *os.File, delay agent.Delay, count int) {
 	runtime.LockOSThread() // never unlocked: its priority ends with it
-	comeFirst()
+	stalls.ComeFirst()
 	f.off = make([]time.Duration, 0, count)
 	draw := delay.Sequence(0)
 	var next uint32 // the first number that has not been seen
@@ -117,7 +118,7 @@ func (f *flow) take(conn *os.File, delay agent.Delay, count int) {
 		if _, err := conn.Read(packet); err != nil {
 			return // what is missing is counted
 		}
-		now := monotonic()
+		now := stalls.Monotonic()
 		number := binary.BigEndian.Uint32(packet)
 		if number < next {
 			f.overtaken++

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cutover-dev/cutover/bench"
+	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/faults/agent"
 )
 
@@ -29,15 +30,15 @@ func head(ctx context.Context, s sizes) bench.Head {
 }
 
 // streamRows are about one TCP stream.
-func streamRows(ctx context.Context, s sizes, watched *stalls, noNetem string) ([]bench.Row, error) {
+func streamRows(ctx context.Context, s sizes, watched *stalls.Seen, noNetem string) ([]bench.Row, error) {
 	delay := agent.Delay{Latency: 20 * time.Millisecond}
-	began := monotonic()
+	began := stalls.Monotonic()
 	samples, err := rounds(s.rounds, noNetem, func(driver string) (float64, error) {
 		rate, err := stream(ctx, driver, delay, time.Second, time.Duration(s.stream)*time.Second)
 		return rate / 1e6, err
 	})
 	row := bench.Judge("one TCP stream from the pod through 20ms", bench.AtLeast(500, "Mbit/s"), samples, noNetem)
-	row.Because = because(fmt.Sprintf("rounds %.0f", samples.Ours), watched.told(began), noNetem)
+	row.Because = because(fmt.Sprintf("rounds %.0f", samples.Ours), told(watched, began), noNetem)
 	return []bench.Row{row}, err
 }
 
@@ -63,9 +64,9 @@ func rounds(count int, noNetem string, one func(driver string) (float64, error))
 const flowRate = 10_000
 
 // flowRows are about many small packets: what they cost, and their order.
-func flowRows(ctx context.Context, s sizes, watched *stalls, noNetem string) ([]bench.Row, error) {
+func flowRows(ctx context.Context, s sizes, watched *stalls.Seen, noNetem string) ([]bench.Row, error) {
 	const peerless = "the peer works in the kernel: no process could be charged for it"
-	began := monotonic()
+	began := stalls.Monotonic()
 	var offs []time.Duration
 	lost := 0
 	cost, err := rounds(s.rounds, peerless, func(driver string) (float64, error) {
@@ -77,12 +78,12 @@ func flowRows(ctx context.Context, s sizes, watched *stalls, noNetem string) ([]
 		return nil, err
 	}
 	price := bench.Judge("CPU time of the driver's process for 10,000 packets/s through 20ms", bench.AtMost(15, "% of a core"), cost, peerless)
-	price.Because = because(fmt.Sprintf("rounds %.1f; %d lost; later than due: %s", cost.Ours, lost, spread(offs)), watched.told(began), peerless)
+	price.Because = because(fmt.Sprintf("rounds %.1f; %d lost; later than due: %s", cost.Ours, lost, spread(offs)), told(watched, began), peerless)
 	if lost > 0 {
 		price.Met = new(false)
 	}
 
-	began = monotonic()
+	began = stalls.Monotonic()
 	offs, lost = nil, 0
 	order, err := rounds(s.rounds, noNetem, func(driver string) (float64, error) {
 		f, err := packets(ctx, driver, agent.Delay{Latency: 20 * time.Millisecond, Jitter: 15 * time.Millisecond, Seed: seed}, flowRate, s.flow)
@@ -92,19 +93,19 @@ func flowRows(ctx context.Context, s sizes, watched *stalls, noNetem string) ([]
 		return float64(f.overtaken), err
 	})
 	kept := bench.Judge(fmt.Sprintf("packets overtaken, of %d at 10,000/s through 20ms ± 15ms", s.flow), bench.AtMost(0, "packets"), order, noNetem)
-	kept.Because = because(fmt.Sprintf("%d lost; later than due: %s", lost, spread(offs)), watched.told(began), noNetem)
+	kept.Because = because(fmt.Sprintf("%d lost; later than due: %s", lost, spread(offs)), told(watched, began), noNetem)
 	return []bench.Row{price, kept}, err
 }
 
 // exchangeRows are about single packets on idle connections. The delays are
 // measured side by side: each waits nearly all of its time.
-func exchangeRows(ctx context.Context, s sizes, watched *stalls, noNetem string) ([]bench.Row, error) {
+func exchangeRows(ctx context.Context, s sizes, watched *stalls.Seen, noNetem string) ([]bench.Row, error) {
 	var delays []agent.Delay
 	for _, latency := range []time.Duration{5 * time.Millisecond, 50 * time.Millisecond, 500 * time.Millisecond} {
 		delays = append(delays, agent.Delay{Latency: latency}, agent.Delay{Latency: latency, Jitter: latency / 5, Seed: seed})
 	}
 	ours, peers := make([][]exchange, len(delays)), make([][]exchange, len(delays))
-	began := monotonic()
+	began := stalls.Monotonic()
 	all, ctx := errgroup.WithContext(ctx)
 	for i, delay := range delays {
 		all.Go(func() (err error) { ours[i], err = exchanges(ctx, "queue", delay, s.exchanges); return err })
@@ -119,7 +120,7 @@ func exchangeRows(ctx context.Context, s sizes, watched *stalls, noNetem string)
 	var apart bench.Samples
 	for i, delay := range delays {
 		one, other := account(ours[i], watched), account(peers[i], watched)
-		rows = append(rows, exact(delay, one, other, watched.told(began), noNetem)...)
+		rows = append(rows, exact(delay, one, other, told(watched, began), noNetem)...)
 		if len(one.took) > 0 && len(other.took) > 0 {
 			apart.Ours = append(apart.Ours, milliseconds(furthest(one.took, other.took)))
 		}
@@ -153,13 +154,13 @@ type accounted struct {
 	stalled, shared int             // voided: by stalls, by other packets of the connection
 }
 
-func account(list []exchange, watched *stalls) (a accounted) {
+func account(list []exchange, watched *stalls.Seen) (a accounted) {
 	for _, e := range list {
 		switch {
 		case !e.alone:
 			a.shared++
 			continue
-		case watched.during(e.from, e.from+atWork.Nanoseconds()), watched.during(e.from+e.drawn.Nanoseconds(), e.to):
+		case watched.During(e.from, e.from+atWork.Nanoseconds()), watched.During(e.from+e.drawn.Nanoseconds(), e.to):
 			a.stalled++
 		default:
 			a.fair = append(a.fair, e.off())
@@ -243,8 +244,8 @@ func spread(list []time.Duration) string {
 }
 
 // told is what is to be said about the machine since an instant.
-func (s *stalls) told(since int64) string {
-	return fmt.Sprintf("load average %s; stalls of the machine meanwhile: %s", bench.ThisMachine().Load, spread(s.since(since)))
+func told(watched *stalls.Seen, since int64) string {
+	return fmt.Sprintf("load average %s; stalls of the machine meanwhile: %s", bench.ThisMachine().Load, spread(watched.Since(since)))
 }
 
 func because(parts ...string) string {
