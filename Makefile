@@ -166,16 +166,24 @@ bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's
 
 # Built first: beside a compiler nothing is exact. What they measure in virtual time is the
 # same on every machine; the rest (4 minutes of mttr among it) wants one that is idle.
-BENCHES := percentiles mttr canary mirror
+BENCHES := percentiles mttr canary mirror attack
 FULL_mirror := -frozen 30s -rounds 3 -runs 1000
-bench: ## how exact, fast and reliable the measuring itself is, beside what others do; 13 minutes, no cluster
+FULL_attack := -full
+bench: ## how exact, fast and reliable the measuring itself is, beside what others do; a quarter of an hour, no cluster
 	@$(MAKE) -s --no-print-directory bin/images/nginx || echo "bench: nginx is not there; rows beside it are without a peer"
+	@$(MAKE) -s --no-print-directory bin/bench-peers || echo "bench: wrk and hey are not there; unless they are installed, rows beside them are without a peer"
 	@for name in $(BENCHES) gather; do $(GO) build -o bin/bench-$$name ./bench/$$name || exit 1; done
 	@mkdir -p $(ARTIFACTS)
 	@$(foreach name,$(BENCHES),bin/bench-$(name) $(if $(PAGE),$(FULL_$(name))) -out $(ARTIFACTS)/bench-$(name).json >$(ARTIFACTS)/bench-$(name).txt &&) true
 	@bin/bench-gather -out $(ARTIFACTS)/bench.json $(if $(PAGE),-page $(PAGE)) $(BENCHES:%=$(ARTIFACTS)/bench-%.json)
 
-bench-full: ## the same, some of it longer, and write the tables of docs/benchmarks.md
+# Peers that are programs. They are unpacked, not installed.
+bin/bench-peers: hack/debian-root
+	@rm -rf $@
+	@hack/debian-root wrk hey $@
+	@touch $@
+
+bench-full: ## the same, some of it longer, and write the tables of docs/benchmarks.md; half an hour
 	@$(MAKE) -s --no-print-directory bench PAGE=docs/benchmarks.md
 
 bench-canary: ## how soon and how reliably a worse candidate is told from the baseline, beside what others do

@@ -33,8 +33,8 @@ type Samples struct {
 type Want struct {
 	limit  float64
 	unit   string // of the figures
-	factor bool   // the limit is of the ratio, at least; otherwise of ours, at most
-	least  bool   // the limit is of ours, at least
+	factor bool   // the limit is of how ours and the peer's compare; otherwise of ours
+	least  bool   // more of ours is better; otherwise less
 }
 
 // AtMost wants ours to be no more than a limit, in a unit such as s or GiB.
@@ -47,8 +47,17 @@ func AtLeast(limit float64, unit string) Want { return Want{limit: limit, unit: 
 // of the figures.
 func Times(factor float64, unit string) Want { return Want{limit: factor, unit: unit, factor: true} }
 
+// TimesMore wants ours to be at least that many times the peer's, in a unit such as
+// requests/s. The row's ratio is still the peer over ours.
+func TimesMore(factor float64, unit string) Want {
+	return Want{limit: factor, unit: unit, factor: true, least: true}
+}
+
 // String is the limit for people.
 func (w Want) String() string {
+	if w.factor && w.least {
+		return fmt.Sprintf("≥ %g × the peer (%s)", w.limit, w.unit)
+	}
 	if w.factor {
 		return fmt.Sprintf("≥ %g × less than the peer (%s)", w.limit, w.unit)
 	}
@@ -72,9 +81,11 @@ func Judge(target string, want Want, samples Samples, missing string) Row {
 		row.Ratio = new(*row.Peer / *row.Ours)
 	}
 	switch {
+	case want.factor && want.least && row.Ours != nil && row.Peer != nil:
+		row.Met = new(*row.Ours > 0 && *row.Ours >= want.limit**row.Peer)
 	case want.factor && row.Ratio != nil:
 		row.Met = new(*row.Ratio >= want.limit)
-	case want.least && row.Ours != nil:
+	case !want.factor && want.least && row.Ours != nil:
 		row.Met = new(*row.Ours >= want.limit)
 	case !want.factor && row.Ours != nil:
 		row.Met = new(*row.Ours <= want.limit)

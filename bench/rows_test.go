@@ -35,6 +35,11 @@ func TestJudge(t *testing.T) {
 		{"a factor is of the peer over ours", Times(3, "s"), []float64{5}, []float64{16}, "dropped", new(5.0), new(3.2), yes, ""},
 		{"a factor that is too small", Times(3, "s"), []float64{5}, []float64{14}, "", new(5.0), new(2.8), no, ""},
 		{"the peer alone says nothing of ours", AtMost(4, "s"), nil, []float64{14}, "it broke", nil, nil, nil, "it broke"},
+		{"more than the peer: three times", TimesMore(3, "requests/s"), []float64{9}, []float64{3}, "", new(9.0), new(1.0 / 3), yes, ""},
+		{"more than the peer: not quite", TimesMore(3, "requests/s"), []float64{8.5}, []float64{3}, "", new(8.5), new(3 / 8.5), no, ""},
+		{"more than the peer takes a peer", TimesMore(3, "requests/s"), []float64{9}, nil, "not installed", new(9.0), nil, nil, "not installed"},
+		{"nothing is not more than the peer", TimesMore(3, "requests/s"), []float64{0}, []float64{3}, "", new(0.0), nil, no, ""},
+		{"nothing is not more than nothing", TimesMore(3, "requests/s"), []float64{0}, []float64{0}, "", new(0.0), nil, no, ""},
 		{"nothing cannot be divided by", Times(3, "s"), []float64{0}, []float64{14}, "", new(0.0), nil, nil, ""},
 	} {
 		got := Judge("target", row.want, Samples{Ours: row.ours, Peer: row.peer}, row.missing)

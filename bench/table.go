@@ -40,6 +40,8 @@ func (r Report) notes() []string {
 	told := map[string]bool{}
 	for _, row := range r.Rows {
 		switch {
+		case row.Met != nil && !*row.Met && row.Want.factor && row.Want.least:
+			notes = append(notes, fmt.Sprintf("missed: %s: %s, is %s beside %s", row.Target, row.Want, figure(row.Ours), figure(row.Peer)))
 		case row.Met != nil && !*row.Met && row.Want.factor:
 			notes = append(notes, fmt.Sprintf("missed: %s: %s, is %s", row.Target, row.Want, figure(row.Ratio)))
 		case row.Met != nil && !*row.Met:
