@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/history"
+	"github.com/cutover-dev/cutover/loadgen"
 )
 
 // The tools and the sink are this binary again.
@@ -305,6 +307,56 @@ func TestSinkStandsStill(t *testing.T) {
 	}
 	if last := told(outcome{}, 1); last[0] != lost {
 		t.Errorf("a request that was not sent took %s", last[0])
+	}
+}
+
+// The other sink speaks HTTP/2 alone, and answers calls of gRPC as such.
+func TestStreams(t *testing.T) {
+	l := newTestLab(t, "streams")
+	if _, err := l.be(manner{Room: 10}); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Transport{Protocols: new(http.Protocols)}
+	client.Protocols.SetUnencryptedHTTP2(true)
+	defer client.CloseIdleConnections()
+	for i, kind := range []string{"", "application/grpc"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, l.url(), strings.NewReader("\x00\x00\x00\x00\x00"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Request-Id", fmt.Sprintf("bench-%d", i))
+		request.Header.Set("Content-Type", kind)
+		response, err := client.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.ProtoMajor != 2 || kind == "" && string(body) != "ok" || kind != "" && (len(body) != 5 || response.Trailer.Get("Grpc-Status") != "0") {
+			t.Errorf("%s was answered %q over %s, and then %v (%v)", kind, body, response.Proto, response.Trailer, err)
+		}
+		response.Body.Close()
+	}
+	if was, err := l.be(manner{}); err != nil || !slices.Equal(was.Seq, []int64{0, 1}) || was.Requests != 2 || was.At[1] < was.At[0] {
+		t.Errorf("%+v (%v)", was, err)
+	}
+}
+
+// Over HTTP/2, too, a request is read after it was sent and before it was answered, and is in
+// the books once.
+func TestProtocols(t *testing.T) {
+	l := newTestLab(t, "streams")
+	for _, protocol := range []string{loadgen.H2C, loadgen.GRPC} {
+		j := job{Rate: 200, Protocol: protocol, Lasting: 500 * time.Millisecond, Timeout: time.Minute, Seed: 1}
+		o, was, err := l.run(t.Context(), "ours", manner{Room: j.room()}, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := account(0, o, was, false); s.wrong != 0 || s.answered == 0 || s.failed > 0 {
+			t.Errorf("%s: books of a good run: %s", protocol, s)
+		}
+		if r := join(len(o.Intended), o, ownStamps(o), stalls.NewSeen()); r.absent > 0 || len(r.fair) != len(o.Intended) {
+			t.Errorf("%s: %d of %d were not sent", protocol, r.absent, len(o.Intended))
+		}
 	}
 }
 

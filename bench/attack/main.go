@@ -17,6 +17,7 @@ func main() { os.Exit(bench.Main("bench-attack", run)) }
 // roles are what the benchmark starts itself as.
 var roles = map[string]func(ctx context.Context, in *os.File, out io.Writer) error{
 	"sink":         func(_ context.Context, in *os.File, out io.Writer) error { return serve(in, out, stalls.Monotonic) },
+	"streams":      serveStreams,
 	"ours":         tool(attack),
 	"vegeta":       tool(vegetaAttack),
 	stalls.Command: func(_ context.Context, _ *os.File, out io.Writer) error { return stalls.Serve(out) },
@@ -89,7 +90,7 @@ func measure(ctx context.Context, s sizes, peersAt string) (bench.Report, error)
 		},
 	}
 	for _, part := range []func(context.Context, *lab, sizes) ([]bench.Row, error){
-		releaseRows, capacityRows, frozenRows, holeRows,
+		releaseRows, capacityRows, frozenRows, holeRows, protocolRows,
 	} {
 		rows, err := part(ctx, l, s)
 		if err != nil {

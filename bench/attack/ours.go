@@ -12,19 +12,9 @@ import (
 
 // attack is a job for our load generator.
 func attack(ctx context.Context, j job) (*outcome, error) {
-	timeout := j.Timeout
-	if timeout == 0 {
-		timeout = 5 * time.Second
-	}
-	spec := loadgen.Spec{
-		Rate:     loadgen.Rate{Count: j.Rate, Per: time.Second},
-		Arrivals: loadgen.Constant,
-		Timeout:  history.Duration(timeout),
-		SLO:      history.SLO{Latency: history.Duration(100 * time.Millisecond), Availability: 0.99},
-		Requests: []loadgen.RequestSpec{{Path: "/"}},
-	}
-	if j.Poisson {
-		spec.Arrivals = loadgen.Poisson
+	spec, err := j.spec()
+	if err != nil {
+		return nil, err
 	}
 	run := history.NewClock()
 	b := &books{run: run, clock: newClock(), outcome: newOutcome(j.room())}
@@ -38,11 +28,30 @@ func attack(ctx context.Context, j job) (*outcome, error) {
 	// looked at.
 	sending, end := context.WithTimeout(ctx, j.Lasting+250*time.Millisecond)
 	defer end()
-	err := a.Run(sending)
+	err = a.Run(sending)
 	stop()
 	<-counted.done
 	b.outcome.Goroutines, b.outcome.Allocations = counted.goroutines, counted.allocations
 	return b.outcome, err
+}
+
+// spec is the job as a scenario would write it.
+func (j job) spec() (loadgen.Spec, error) {
+	spec := loadgen.Spec{
+		Rate:     loadgen.Rate{Count: j.Rate, Per: time.Second},
+		Arrivals: loadgen.Constant,
+		Protocol: j.Protocol,
+		Timeout:  history.Duration(j.Timeout),
+		SLO:      history.SLO{Latency: history.Duration(100 * time.Millisecond), Availability: 0.99},
+		Requests: []loadgen.RequestSpec{{Path: "/"}},
+	}
+	if j.Poisson {
+		spec.Arrivals = loadgen.Poisson
+	}
+	if j.Protocol == loadgen.GRPC {
+		return call(spec)
+	}
+	return spec, nil
 }
 
 // books are what an attack tells.

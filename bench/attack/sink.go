@@ -297,14 +297,19 @@ func number(head []byte) (int64, bool) {
 		if !bytes.EqualFold(name, ourHeader) && !bytes.EqualFold(name, vegetas) {
 			continue
 		}
-		var seq, place int64 = 0, 1
-		for i := len(value) - 1; i >= 0 && '0' <= value[i] && value[i] <= '9'; i-- {
-			seq += place * int64(value[i]-'0')
-			place *= 10
-		}
-		return seq, place > 1
+		return digits(value)
 	}
 	return 0, false
+}
+
+// digits is the number that a value ends with.
+func digits[T string | []byte](value T) (int64, bool) {
+	var seq, place int64 = 0, 1
+	for i := len(value) - 1; i >= 0 && '0' <= value[i] && value[i] <= '9'; i-- {
+		seq += place * int64(value[i]-'0')
+		place *= 10
+	}
+	return seq, place > 1
 }
 
 // manyFiles raises the limit on open files as far as it may.

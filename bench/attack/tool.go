@@ -24,6 +24,7 @@ type job struct {
 	Addresses []string // of the sink
 	Rate      int      // requests a second
 	Poisson   bool     // at random; otherwise evenly spaced
+	Protocol  string   // of the load generator's; HTTP/1.1 if it is empty
 	Lasting   time.Duration
 	Timeout   time.Duration // of a request; 0 for the tool's own
 	Seed      int64

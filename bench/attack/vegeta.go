@@ -6,6 +6,8 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/cutover-dev/cutover/loadgen"
 )
 
 // vegetaAttack is a job for vegeta, with its own defaults.
@@ -16,6 +18,9 @@ func vegetaAttack(ctx context.Context, j job) (*outcome, error) {
 	}
 	if j.Workers > 0 {
 		options = append(options, vegeta.Workers(j.Workers), vegeta.MaxWorkers(j.Workers))
+	}
+	if j.Protocol == loadgen.H2C {
+		options = append(options, vegeta.H2C(true))
 	}
 	var targets []vegeta.Target
 	for _, address := range j.Addresses {
