@@ -181,8 +181,8 @@ func probe(ctx context.Context, dial Dialer, protocol string, request RequestSpe
 	if err != nil {
 		return answer{}, 0, fmt.Errorf("probe: %w", err)
 	}
-	once := false
-	c := newClient(Spec{Protocol: protocol, Timeout: history.Duration(probeTimeout), KeepAlive: &once}.WithDefaults(), dial, history.Clock{})
+	keepAlive := false
+	c := newClient(Spec{Protocol: protocol, Timeout: history.Duration(probeTimeout), KeepAlive: &keepAlive}.WithDefaults(), dial, history.Clock{})
 	a, status, err := c.exchange(sent.WithContext(ctx))
 	if err != nil {
 		return answer{}, 0, fmt.Errorf("probe %s: %w", request.Name(), err)
