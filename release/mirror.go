@@ -53,8 +53,7 @@ func (r *GatewayAPI) mirror(ctx context.Context, m Mirror, generation Generation
 		return fmt.Errorf("cannot copy requests to the candidate: %w", err)
 	}
 	if err := apply(ctx, r.Client, r.mirrorService(m, generation)); err != nil {
-		return fmt.Errorf("cannot copy %d%% of the requests to the candidate: %w (the gateway of this cluster may have been installed by an older cutover: delete its namespace, %s, and it is installed anew)",
-			m.Percent, err, r.Gateway.Namespace)
+		return fmt.Errorf("cannot copy %d%% of the requests to the candidate: %w", m.Percent, err)
 	}
 	if r.copied == nil {
 		r.copied = map[Generation]gateway.Answers{}

@@ -52,21 +52,21 @@ func Copies(ctx context.Context, c client.Client, dial func(ctx context.Context,
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the gateway gives no metrics (%s): it may have been installed by an older cutover; delete namespace %s, and it is installed anew", response.Status, Namespace)
+		return nil, fmt.Errorf("the gateway gives no metrics (%s): it may have been installed by an older cutover; delete namespace %s and ClusterRole %s, and it is installed anew", response.Status, Namespace, name)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read the gateway's metrics: %w", err)
 	}
-	answers, name := Answers{}, copiedTo(namespace, service, port)
+	answers, copied := Answers{}, copiedTo(namespace, service, port)
 	for _, metric := range families["traefik_service_requests_total"].GetMetric() {
 		labels := map[string]string{}
 		for _, label := range metric.GetLabel() {
 			labels[label.GetName()] = label.GetValue()
 		}
 		status, err := strconv.Atoi(labels["code"])
-		if err == nil && labels["service"] == name {
+		if err == nil && labels["service"] == copied {
 			answers[status] += int64(metric.GetCounter().GetValue())
 		}
 	}
