@@ -121,7 +121,7 @@ var errNoPlace = errors.New("http2: the connections that could be had were full 
 
 // board finds a connection with room for a request, and waits until it is made.
 func (c *h2Carrier) board(ctx context.Context, address string) (*h2Conn, error) {
-	on := c.choose(address)
+	on := c.choose(address) //nolint:contextcheck // a connection outlives the request that asked for it
 	var err error
 	select {
 	case <-on.made:

@@ -133,7 +133,7 @@ func (l *loop) wait(ctx context.Context, at time.Time) bool {
 		if now >= until-guard {
 			break
 		}
-		l.turn(now, until)
+		l.turn(now, until) //nolint:contextcheck // requests and their connections outlive the load
 	}
 	for l.now() < until {
 	}

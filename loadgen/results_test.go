@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -63,7 +64,7 @@ func TestVegetaReadsTheRecord(t *testing.T) {
 			decode, n := decoder(&file), 0
 			for ; ; n++ {
 				var got vegeta.Result
-				if err := decode(&got); err == io.EOF {
+				if err := decode(&got); errors.Is(err, io.EOF) {
 					break
 				} else if err != nil {
 					t.Fatal(err)
