@@ -161,11 +161,9 @@ func Probe(ctx context.Context, dial Dialer, protocol string, request RequestSpe
 	if err != nil {
 		return err
 	}
-	expected := request.Expect.met(status)
-	if protocol == GRPC {
-		if expected, err = request.Expect.judge(status, &a); err != nil {
-			return fmt.Errorf("%s was answered with %w: %s", request.Name(), err, sampled(a.body))
-		}
+	expected, err := request.Expect.good(protocol == GRPC, status, &a)
+	if err != nil {
+		return fmt.Errorf("%s was answered with %w: %s", request.Name(), err, sampled(a.body))
 	}
 	if !expected {
 		return fmt.Errorf("%s was answered with status %d: %s", request.Name(), status, sampled(a.body))

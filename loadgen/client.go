@@ -122,12 +122,8 @@ func (c *client) do(ctx context.Context, target *vegeta.Target, expect ExpectSpe
 	a, status, err := c.exchange(request.WithContext(ctx))
 	r.Done = c.clock.Now()
 	r.Status = status
-	switch {
-	case err != nil:
-	case c.calls:
-		r.Expected, err = expect.judge(status, &a)
-	default:
-		r.Expected = expect.met(status)
+	if err == nil {
+		r.Expected, err = expect.good(c.calls, status, &a)
 	}
 	if err != nil {
 		r.Err = reason(err)

@@ -34,6 +34,9 @@ func (d DiffSpec) compares(r *RequestSpec) bool {
 
 func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
+// isWrite is how a request that somebody else described is taken to be.
+func isWrite(method string) bool { return !isRead(method) && method != http.MethodOptions }
+
 // validate says what is wrong, each with its key.
 func (d DiffSpec) validate(protocol string, requests []RequestSpec) error {
 	if protocol == GRPC {

@@ -118,7 +118,7 @@ func (f RecordingFilter) apply(all []once) ([]once, error) {
 		if err := f.headers(r); err != nil {
 			return nil, atLine(o.line, "%w", err)
 		}
-		r.Write = !isRead(r.Method) && r.Method != http.MethodOptions
+		r.Write = isWrite(r.Method)
 		if err := r.validate(); err != nil {
 			return nil, atLine(o.line, "%w", err)
 		}

@@ -243,6 +243,15 @@ func (r RequestSpec) validate() error {
 	return nil
 }
 
+// good reports whether an answer that came, of a call or not, is a good one. The error says
+// what is wrong with a call's.
+func (e ExpectSpec) good(call bool, status int, a *answer) (bool, error) {
+	if call {
+		return e.judge(status, a)
+	}
+	return e.met(status), nil
+}
+
 // met reports whether an answer with this status is a good one.
 func (e ExpectSpec) met(status int) bool {
 	if len(e.Status) == 0 {

@@ -90,7 +90,7 @@ func fromTarget(t *vegeta.Target, err error) (RequestSpec, string, error) {
 	}
 	r := RequestSpec{
 		Method: t.Method, Path: path, Body: string(t.Body), Weight: 1, Headers: map[string]string{},
-		Write: !isRead(t.Method) && t.Method != http.MethodOptions,
+		Write: isWrite(t.Method),
 	}
 	for name, values := range t.Header {
 		if slices.ContainsFunc(values, func(v string) bool { return http.CanonicalHeaderKey(name) == "Host" && v != "" }) {

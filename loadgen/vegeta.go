@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
@@ -55,7 +54,7 @@ func asTargeted(next vegeta.Targeter) func(*arrival) error {
 		method := request.Method
 		a.spec = &RequestSpec{
 			Method: method, Path: request.URL.EscapedPath(), Weight: 1,
-			Write: !isRead(method) && method != http.MethodOptions,
+			Write: isWrite(method),
 		}
 		return nil
 	}

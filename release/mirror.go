@@ -17,7 +17,7 @@ import (
 
 // The gateway has no RequestMirror filter of the Gateway API. It copies requests for
 // a backend of a kind of its own.
-var traefikService = schema.GroupVersionKind{Group: "traefik.io", Version: "v1alpha1", Kind: "TraefikService"}
+var traefikService = schema.GroupVersionKind{Group: gateway.TraefikGroup, Version: "v1alpha1", Kind: "TraefikService"}
 
 // copiedWithin bounds how long the first copies may take to be answered by the candidate.
 const copiedWithin = 30 * time.Second

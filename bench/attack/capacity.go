@@ -144,7 +144,7 @@ func capacityRows(ctx context.Context, l *lab, s sizes) ([]bench.Row, error) {
 	}
 	closed := bench.Judge(fmt.Sprintf("highest rate with p99 of the release error ≤ %s, on one processor; beside the most that wrk sends in a closed loop", bounds[0]), bench.TimesMore(0.7, unit),
 		bench.Samples{Ours: ours[0], Peer: wrks}, noWrk)
-	closed.Because = because(fmt.Sprintf("in a closed loop: wrk %s, hey %s", spread(wrks), spread(heys)), noWrk, noHey)
+	closed.Because = bench.Because(fmt.Sprintf("in a closed loop: wrk %s, hey %s", spread(wrks), spread(heys)), noWrk, noHey)
 	row, err := l.allocationRow(ctx, s)
 	return append(rows, closed, row), err
 }

@@ -116,21 +116,14 @@ type process struct {
 }
 
 func start(ctx context.Context, role string, core int) (*process, error) {
-	p := &process{role: role, cmd: exec.CommandContext(ctx, "/proc/self/exe", role)}
-	p.cmd.Stderr = os.Stderr
-	var err error
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", role, err)
+	cmd, in, out, err := bench.Again(ctx, role)
+	if err == nil {
+		err = startOn(core, cmd)
 	}
-	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
-	p.to, p.from = gob.NewEncoder(p.in), gob.NewDecoder(out)
-	if err := startOn(core, p.cmd); err != nil {
-		return nil, fmt.Errorf("start %s: %w", role, err)
-	}
-	return p, nil
+	return &process{role: role, cmd: cmd, in: in, to: gob.NewEncoder(in), from: gob.NewDecoder(out)}, nil
 }
 
 // startOn starts a command on one processor, which it and its children keep.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cutover-dev/cutover/bench"
@@ -144,8 +143,4 @@ func sum(all []time.Duration) (total time.Duration) {
 		total += one
 	}
 	return total
-}
-
-func because(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 }

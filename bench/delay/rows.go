@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +37,7 @@ func streamRows(ctx context.Context, s sizes, watched *stalls.Seen, noNetem stri
 		return rate / 1e6, err
 	})
 	row := bench.Judge("one TCP stream from the pod through 20ms", bench.AtLeast(500, "Mbit/s"), samples, noNetem)
-	row.Because = because(fmt.Sprintf("rounds %.0f", samples.Ours), told(watched, began), noNetem)
+	row.Because = bench.Because(fmt.Sprintf("rounds %.0f", samples.Ours), told(watched, began), noNetem)
 	return []bench.Row{row}, err
 }
 
@@ -78,7 +77,7 @@ func flowRows(ctx context.Context, s sizes, watched *stalls.Seen, noNetem string
 		return nil, err
 	}
 	price := bench.Judge("CPU time of the driver's process for 10,000 packets/s through 20ms", bench.AtMost(15, "% of a core"), cost, peerless)
-	price.Because = because(fmt.Sprintf("rounds %.1f; %d lost; later than due: %s", cost.Ours, lost, spread(offs)), told(watched, began), peerless)
+	price.Because = bench.Because(fmt.Sprintf("rounds %.1f; %d lost; later than due: %s", cost.Ours, lost, spread(offs)), told(watched, began), peerless)
 	if lost > 0 {
 		price.Met = new(false)
 	}
@@ -93,7 +92,7 @@ func flowRows(ctx context.Context, s sizes, watched *stalls.Seen, noNetem string
 		return float64(f.overtaken), err
 	})
 	kept := bench.Judge(fmt.Sprintf("packets overtaken, of %d at 10,000/s through 20ms ± 15ms", s.flow), bench.AtMost(0, "packets"), order, noNetem)
-	kept.Because = because(fmt.Sprintf("%d lost; later than due: %s", lost, spread(offs)), told(watched, began), noNetem)
+	kept.Because = bench.Because(fmt.Sprintf("%d lost; later than due: %s", lost, spread(offs)), told(watched, began), noNetem)
 	return []bench.Row{price, kept}, err
 }
 
@@ -204,9 +203,9 @@ func exact(delay agent.Delay, ours, peer accounted, told, noNetem string) []benc
 		}
 		target := fmt.Sprintf("%s |error| of an exchange through %s", part.name, name)
 		row := bench.Judge(target, bench.AtMost(part.limit, "ms"), samples, missing)
-		row.Because = because(ours.String(), told, missing)
+		row.Because = bench.Because(ours.String(), told, missing)
 		if ours.spoilt() {
-			row.Because = because("too many were voided", row.Because)
+			row.Because = bench.Because("too many were voided", row.Because)
 		}
 		rows = append(rows, row)
 	}
@@ -246,8 +245,4 @@ func spread(list []time.Duration) string {
 // told is what is to be said about the machine since an instant.
 func told(watched *stalls.Seen, since int64) string {
 	return fmt.Sprintf("load average %s; stalls of the machine meanwhile: %s", bench.ThisMachine().Load, spread(watched.Since(since)))
-}
-
-func because(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 }

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/cutover-dev/cutover/bench"
 	"github.com/cutover-dev/cutover/faults/agent"
 	"github.com/cutover-dev/cutover/faults/agent/nettest"
 )
@@ -88,13 +88,7 @@ type server struct {
 }
 
 func startServer(ctx context.Context, n *nettest.Node, driver string) (*server, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", serveCommand, driver)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start a driver: %w", err)
-	}
-	out, err := cmd.StdoutPipe()
+	cmd, in, out, err := bench.Again(ctx, serveCommand, driver)
 	if err != nil {
 		return nil, fmt.Errorf("start a driver: %w", err)
 	}

@@ -9,13 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/cutover-dev/cutover/bench"
 )
 
 // serveCommand is what the program starts itself with, to be a process that answers.
@@ -90,13 +91,7 @@ type server struct {
 }
 
 func startServer(ctx context.Context, what string) (*server, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", serveCommand, what)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start a server: %w", err)
-	}
-	out, err := cmd.StdoutPipe()
+	cmd, in, out, err := bench.Again(ctx, serveCommand, what)
 	if err != nil {
 		return nil, fmt.Errorf("start a server: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cutover-dev/cutover/bench"
+	"github.com/cutover-dev/cutover/bench/stalls"
 	"github.com/cutover-dev/cutover/history"
 	"github.com/cutover-dev/cutover/loadgen"
 )
@@ -126,7 +127,7 @@ func watchLive(ctx context.Context, seed uint64, n int, in io.WriteCloser, out i
 	}
 	address = strings.TrimSpace(address)
 	clock := history.NewClock()
-	s := script{Zero: monotonic() - 1000*int64(clock.Now()), Seed: seed}
+	s := script{Zero: stalls.Monotonic() - 1000*int64(clock.Now()), Seed: seed}
 	l := &live{outages: schedule(n, rand.New(rand.NewPCG(seed, 77)))}
 	for _, o := range l.outages {
 		s.Outages = append(s.Outages, scripted{Share: o.share, Slows: o.slows, Bursts: o.bursts})

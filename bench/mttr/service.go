@@ -10,12 +10,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/cutover-dev/cutover/bench"
+	"github.com/cutover-dev/cutover/bench/stalls"
 )
 
 // serveCommand is what the program starts itself with to be the service whose outages are
@@ -89,7 +88,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // answer is bad or not by the instant at which the request is here.
 func (s *service) answer(w http.ResponseWriter, r *http.Request) {
-	outage := s.outageAt(float64(monotonic()-s.Zero) / 1e9)
+	outage := s.outageAt(float64(stalls.Monotonic()-s.Zero) / 1e9)
 	long, fails := s.draw(outage)
 	if long > 0 {
 		select {
@@ -146,22 +145,11 @@ func (s *service) tell(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(s.counts) // who does not read it to its end does not count it
 }
 
-// monotonic is the machine's clock in nanoseconds; all its processes share it.
-func monotonic() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it cannot fail on Linux
-	return t.Nano()
-}
-
 // startService starts this program as a service, which ends with the context, or when its
 // input is closed.
 func startService(ctx context.Context) (in io.WriteCloser, out io.Reader, err error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", serveCommand)
-	cmd.Stderr = os.Stderr
-	if in, err = cmd.StdinPipe(); err != nil {
-		return nil, nil, fmt.Errorf("start a service: %w", err)
-	}
-	if out, err = cmd.StdoutPipe(); err != nil {
+	cmd, in, out, err := bench.Again(ctx, serveCommand)
+	if err != nil {
 		return nil, nil, fmt.Errorf("start a service: %w", err)
 	}
 	if err := cmd.Start(); err != nil {

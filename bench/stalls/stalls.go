@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cutover-dev/cutover/bench"
 )
 
 // Command is what a program starts itself with to be the process that watches for
@@ -90,12 +91,7 @@ func NewSeen(all ...Stall) *Seen { return &Seen{seen: all} }
 
 // Watch starts the process; it goes on until ctx ends.
 func Watch(ctx context.Context) (*Seen, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", Command)
-	cmd.Stderr = os.Stderr
-	if _, err := cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("watch for stalls: %w", err)
-	}
-	out, err := cmd.StdoutPipe()
+	cmd, _, out, err := bench.Again(ctx, Command)
 	if err != nil {
 		return nil, fmt.Errorf("watch for stalls: %w", err)
 	}

@@ -17,14 +17,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// traefikGroup is the API group of Traefik's own kinds.
-const traefikGroup = "traefik.io"
+// TraefikGroup is the API group of Traefik's own kinds.
+const TraefikGroup = "traefik.io"
 
 // watched are the kinds, by their group and their plural, that Traefik's two providers
 // watch. Each starts serving only when it can list every one of its own.
 var watched = map[string][]string{
 	gatewayv1.GroupName: {"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants", "backendtlspolicies"},
-	traefikGroup: {
+	TraefikGroup: {
 		"ingressroutes", "ingressroutetcps", "ingressrouteudps", "middlewares", "middlewaretcps",
 		"serverstransports", "serverstransporttcps", "tlsoptions", "tlsstores", "traefikservices",
 	},

@@ -80,7 +80,7 @@ func clusterRole() *rbacv1.ClusterRole {
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "services", "secrets", "configmaps"}, Verbs: read},
 			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: read},
 			{APIGroups: []string{gatewayv1.GroupName}, Resources: watched[gatewayv1.GroupName], Verbs: read},
-			{APIGroups: []string{traefikGroup}, Resources: watched[traefikGroup], Verbs: read},
+			{APIGroups: []string{TraefikGroup}, Resources: watched[TraefikGroup], Verbs: read},
 			{
 				APIGroups: []string{gatewayv1.GroupName},
 				Resources: []string{"gatewayclasses/status", "gateways/status", "httproutes/status", "grpcroutes/status", "backendtlspolicies/status"},
