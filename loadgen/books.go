@@ -14,7 +14,7 @@ import (
 // one goroutine enters them. What waits for its line in the access log waits in here.
 type books struct {
 	attack   *Attack
-	prefix   string           // of ids
+	ids      ids
 	follower history.Follower // nil if the sink is none
 	inbox    inbox
 	backends *backends // nil without an access log
@@ -63,13 +63,13 @@ type unsettled struct {
 
 func newBooks(a *Attack) *books {
 	b := &books{
-		attack: a, prefix: a.RunID + "-", begun: -1,
+		attack: a, ids: ids{prefix: a.RunID + "-"}, begun: -1,
 		inbox: inbox{news: make(chan struct{}, 1)}, lateness: newLateness(a.Sink),
 		open: map[int64]*unsettled{}, early: map[int64]string{}, kept: make(chan struct{}),
 	}
 	b.follower, _ = a.Sink.(history.Follower)
 	if at := a.Attribution; at != nil && at.Log != nil && at.Resolve != nil {
-		b.backends = at.Log.follow(b.prefix)
+		b.backends = at.Log.follow(b.ids.prefix)
 	}
 	return b
 }
@@ -163,7 +163,7 @@ func (b *books) end(n *note) {
 // complete fills in what can be said of a request without knowing who answered.
 func (b *books) complete(n *note) {
 	r := &n.request
-	r.ID = b.prefix + strconv.FormatInt(r.Seq, 10)
+	r.ID = b.ids.of(r.Seq)
 	if n.body == nil {
 		return
 	}
@@ -238,6 +238,31 @@ func (b *books) settle(n *note, ip string) {
 // sampled is the beginning of a body, for the report.
 func sampled(body []byte) string {
 	return strings.ToValidUTF8(string(body[:min(len(body), sampleBody)]), "\ufffd")
+}
+
+// ids make the texts of ids, many in one allocation.
+type ids struct {
+	prefix string
+	text   strings.Builder
+}
+
+const (
+	// idsAtOnce is the size of an allocation: some hundreds of ids.
+	idsAtOnce = 16 << 10
+	// mostDigits is how long a number can be.
+	mostDigits = 20
+)
+
+func (i *ids) of(seq int64) string {
+	var digits [mostDigits]byte
+	if i.text.Cap()-i.text.Len() < len(i.prefix)+mostDigits {
+		i.text.Reset() // earlier ids keep what they are made of
+		i.text.Grow(max(idsAtOnce, len(i.prefix)+mostDigits))
+	}
+	from := i.text.Len()
+	i.text.WriteString(i.prefix)
+	i.text.Write(strconv.AppendInt(digits[:0], seq, 10))
+	return i.text.String()[from:]
 }
 
 // batch is notes, and the bytes that they refer to.

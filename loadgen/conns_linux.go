@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -85,6 +86,12 @@ func (c *conns) take() *conn {
 // seconds, and costs some 16 MB.
 const dialsAtOnce = 1024
 
+// dialsEach is how many connections are opened in a millisecond at most: what the
+// processors can do, at some 0.1 ms each. Who finds no connection because the generator
+// itself stood still is soon served by one that comes free; opening one for each of them
+// would take the processor from the very thread that is late already.
+var dialsEach = 8 * runtime.NumCPU()
+
 // dialled is what came of opening a connection.
 type dialled struct {
 	asker *exchange
@@ -100,15 +107,30 @@ type dials struct {
 	ctx     context.Context // of the loop
 	wakeup  int             // an eventfd, written when one is open
 	atOnce  int             // by the loop
+	window  time.Duration   // the latest millisecond in which one was begun
+	begun   int             // in it
+	held    bool            // one waits for the next millisecond
 
 	mu    sync.Mutex
 	ended bool
 	came  []dialled
 }
 
+// may reports whether a connection may be begun now.
+func (d *dials) may(now time.Duration) bool {
+	if window := now.Truncate(time.Millisecond); window != d.window {
+		d.window, d.begun = window, 0
+	}
+	return d.begun < dialsEach
+}
+
+// again is when the next one may be begun.
+func (d *dials) again() time.Duration { return d.window + time.Millisecond }
+
 // start opens a connection in the background.
 func (d *dials) start(address string, asker *exchange) {
 	d.atOnce++
+	d.begun++
 	result := dialled{asker: asker, seq: asker.seq}
 	go func() {
 		result.fd, result.err = d.open(address)

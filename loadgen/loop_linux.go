@@ -178,6 +178,13 @@ func (l *loop) turn(now, until time.Duration) {
 		}
 		pause = min(pause, first.deadline-now)
 	}
+	if l.dials.held {
+		if l.dials.again() <= now {
+			l.dial()
+			return
+		}
+		pause = min(pause, l.dials.again()-now)
+	}
 	if pause < shortestNap {
 		pause = 0
 	}
@@ -266,9 +273,12 @@ func (l *loop) begin(w *wire, seq int64, intended history.Micros) *exchange {
 
 // dial opens connections for those that wait, as long as there may be more.
 func (l *loop) dial() {
-	for {
+	for l.dials.held = false; ; {
 		e := l.undialled.first()
 		if e == nil || l.conns.open+l.dials.atOnce >= l.spec.Connections || l.dials.atOnce >= dialsAtOnce {
+			return
+		}
+		if l.dials.held = !l.dials.may(l.now()); l.dials.held {
 			return
 		}
 		e.undialled.leave()

@@ -289,6 +289,51 @@ func (l *loop) carry(t testing.TB, next arrival, meanwhile ...func()) history.Re
 	return l.batch.notes[len(l.batch.notes)-1].request
 }
 
+// A crowd that finds no connection gets no more in a millisecond than can be opened in it;
+// but all of them in the end, where nothing comes free before.
+func TestConnectionsAreOpenedLittleByLittle(t *testing.T) {
+	crowd := 5 * dialsEach
+	var connected atomic.Int64
+	everybody := make(chan struct{})
+	l, next := newTestLoop(t, listen(t, func(conn net.Conn) {
+		if connected.Add(1) == int64(crowd) {
+			close(everybody)
+		}
+		<-everybody
+		echo(conn)
+	}))
+	defer l.finish()
+	l.spec.Connections = crowd
+	began := l.now()
+	for range crowd {
+		l.send(next(), micros(began))
+	}
+	if most := dialsEach * (1 + int((l.now()-began)/time.Millisecond) + 1); l.dials.atOnce > most {
+		t.Errorf("%d connections are being opened, want %d at most", l.dials.atOnce, most)
+	}
+	l.turnUntil(t, "answered", func() bool { return l.underway == 0 })
+	if l.conns.open != crowd || l.dials.held {
+		t.Errorf("%d connections, want %d; one is still held back: %t", l.conns.open, crowd, l.dials.held)
+	}
+}
+
+func TestDialsInAMillisecond(t *testing.T) {
+	var d dials
+	all := 0
+	for at := time.Duration(0); at < 3*time.Millisecond; at += 100 * time.Microsecond {
+		for d.may(at) {
+			d.begun++
+			all++
+		}
+		if want := dialsEach * (1 + int(at/time.Millisecond)); all != want {
+			t.Errorf("%d were begun by %s, want %d", all, at, want)
+		}
+		if next := d.again(); next <= at || next > at+time.Millisecond {
+			t.Errorf("at %s, more may be at %s", at, next)
+		}
+	}
+}
+
 func TestDeadIdleConnectionsAreNotUsed(t *testing.T) {
 	var connections atomic.Int64
 	closed := make(chan struct{}, 2)

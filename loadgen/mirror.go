@@ -128,6 +128,12 @@ func (m *mirror) offer(next arrival) {
 		return
 	}
 	m.chosen++
+	m.take(next)
+}
+
+// take compares a request that was chosen, if it can be. It stands apart from choosing,
+// which is done for every request and allocates nothing.
+func (m *mirror) take(next arrival) {
 	chance := rand.New(rand.NewPCG(m.rand.Uint64(), mirrorStream))
 	now := m.pods.Load()
 	switch {
