@@ -34,6 +34,7 @@ func newShop(config config) http.Handler {
 	metrics := newMetrics()
 	mux := http.NewServeMux()
 	mux.Handle("GET /cart", metrics.of(s.misbehaving(s.cart)))
+	mux.Handle("POST /shop.Carts/Get", metrics.of(s.misbehaving(s.getCart)))
 	mux.Handle("GET /moved", metrics.of(s.misbehaving(s.moved)))
 	mux.Handle("PUT /ledger/{key}", metrics.of(s.misbehaving(s.keep)))
 	mux.Handle("GET /ledger/{key}", metrics.of(s.misbehaving(s.find)))
@@ -87,7 +88,7 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 		// The body is read first: only then does the server notice a client that leaves.
 		_, _ = io.Copy(io.Discard, r.Body) // nothing in it matters here
 		if reason := s.unable(); reason != "" {
-			http.Error(w, reason, http.StatusServiceUnavailable)
+			refuse(w, r, http.StatusServiceUnavailable, reason)
 			return
 		}
 		if s.blackHole {
@@ -98,7 +99,7 @@ func (s *shop) misbehaving(answer http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		if s.unlucky() {
-			http.Error(w, "out of luck", http.StatusInternalServerError)
+			refuse(w, r, http.StatusInternalServerError, "out of luck")
 			return
 		}
 		answer(w, r)
@@ -159,8 +160,11 @@ func (s *shop) unlucky() bool {
 	return s.chance.Float64() < s.errorRate
 }
 
+// items are what is in every cart.
+var items = []string{"tea", "biscuits"}
+
 func (s *shop) cart(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, map[string]any{"items": []string{"tea", "biscuits"}, "total": s.total})
+	reply(w, http.StatusOK, map[string]any{"items": items, "total": s.total})
 }
 
 func (s *shop) moved(w http.ResponseWriter, r *http.Request) {
