@@ -25,7 +25,9 @@ type Assumption struct {
 // The assumptions that checks name.
 var (
 	released          = Assumption{"release began", releaseBroken}
+	notInterrupted    = Assumption{"not interrupted", interruptedBroken}
 	honestLoad        = Assumption{"honest load", loadBroken}
+	fairMachine       = Assumption{"fair machine", hostBroken}
 	steadyState       = Assumption{"steady state", steadyStateBroken}
 	faultProven       = Assumption{"fault proven", faultBroken}
 	faultFollowed     = Assumption{"no escapes", escapesBroken}
@@ -40,16 +42,21 @@ func releaseBroken(e *Evidence) string {
 	return ""
 }
 
+// interruptedBroken: what ended did so by itself, and not because the run was ended.
+func interruptedBroken(e *Evidence) string {
+	if ended, _ := history.First[history.RunEnded](e.Events); ended.Data.Interrupted {
+		return "the run was interrupted"
+	}
+	return ""
+}
+
 // loadBroken: every arrival of the plan is accounted for, and the generator was on
 // time. Its lateness counts as the release's latency, so it must stay well below the
 // SLO's.
 func loadBroken(e *Evidence) string {
 	books, closed := history.First[history.LoadEnded](e.Events)
-	ended, _ := history.First[history.RunEnded](e.Events)
 	arrivals := len(e.series.arrivals) + e.series.voided
 	switch {
-	case ended.Data.Interrupted:
-		return "the run was interrupted"
 	case !closed:
 		return "the load was never brought to an end, so requests may be missing"
 	case arrivals == 0:

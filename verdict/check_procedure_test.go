@@ -18,6 +18,11 @@ func ending(attempts ...history.ProcedureEnded) *story {
 	return s
 }
 
+func interrupted(s *story) *story {
+	s.at(21, history.RunEnded{Interrupted: true})
+	return s
+}
+
 func TestProcedureExit(t *testing.T) {
 	for _, row := range []struct {
 		comment     string
@@ -28,6 +33,8 @@ func TestProcedureExit(t *testing.T) {
 		{"another code", ending(history.ProcedureEnded{Attempt: 1, Exit: 7}), CheckFail, "exit 7"},
 		{"killed, and run again", ending(history.ProcedureEnded{Attempt: 1, Exit: 137, Killed: true}, history.ProcedureEnded{Attempt: 2}), CheckPass, "exit 0"},
 		{"killed for good", ending(history.ProcedureEnded{Attempt: 1, Exit: 137, Killed: true}), CheckFail, "exit 137, killed"},
+		// The run's own end ended it.
+		{"ended by an interruption of the run", interrupted(ending(history.ProcedureEnded{Attempt: 1, Exit: 137})), CheckUnjudged, "exit 137"},
 		// Without an end there is nothing to judge.
 		{"it never ended", ending(), CheckUnjudged, ""},
 	} {

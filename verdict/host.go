@@ -13,25 +13,47 @@ const (
 	muchStolen  = 0.05
 )
 
-// onHost: what the machine under the run was short of while users were counted.
-func (e *Evidence) onHost() string {
-	var over, waited, stolen float64
+// maxStolen is the share from which on what was measured is the hypervisor's doing, whatever the
+// release did. There is no such limit on waiting: an experiment may be about a lack of processors
+// or memory. What lack of them does to the measurement shows in the load generator's lateness.
+const maxStolen = 0.25
+
+// shortage is what the machine under the run was short of while users were counted, as shares
+// of the time that was looked at.
+type shortage struct{ waited, stolen float64 }
+
+func (e *Evidence) shortage() (s shortage) {
+	var over float64
 	for _, host := range history.All[history.Host](e.Events) {
 		if host.At < e.period.from || host.At > e.period.to {
 			continue
 		}
 		seconds := host.Data.Over.D().Seconds()
 		over += seconds
-		waited += seconds * told(host.Data.CPUWait)
-		stolen += seconds * told(host.Data.Stolen)
+		s.waited += seconds * told(host.Data.CPUWait)
+		s.stolen += seconds * told(host.Data.Stolen)
 	}
-	switch {
-	case over == 0:
-		return ""
-	case stolen/over >= muchStolen:
-		return fmt.Sprintf("a hypervisor took %s of the machine's processors meanwhile: what was measured is its doing, too", percent(stolen/over))
-	case waited/over >= muchWaiting:
-		return fmt.Sprintf("the machine was busy: for %s of the time something waited for a processor", percent(waited/over))
+	if over == 0 {
+		return shortage{}
+	}
+	return shortage{s.waited / over, s.stolen / over}
+}
+
+// hostBroken: the machine's processors were the machine's own.
+func hostBroken(e *Evidence) string {
+	if s := e.shortage(); s.stolen >= maxStolen {
+		return fmt.Sprintf("a hypervisor took %s of the machine's processors", percent(s.stolen))
+	}
+	return ""
+}
+
+// onHost is what people should know of the machine.
+func (e *Evidence) onHost() string {
+	switch s := e.shortage(); {
+	case s.stolen >= muchStolen:
+		return fmt.Sprintf("a hypervisor took %s of the machine's processors meanwhile: what was measured is its doing, too", percent(s.stolen))
+	case s.waited >= muchWaiting:
+		return fmt.Sprintf("the machine was busy: for %s of the time something waited for a processor", percent(s.waited))
 	}
 	return ""
 }

@@ -216,6 +216,10 @@ func TestBrokenAssumptions(t *testing.T) {
 			return s.without(history.FaultProven{}).without(history.FaultApplied{})
 		}},
 		{"the run was interrupted", "mttr", func(s *story) *story { s.at(21, history.RunEnded{Interrupted: true}); return s }},
+		{"a hypervisor had a quarter of the processors", "mttr", func(s *story) *story {
+			s.at(9, history.Host{Over: history.Duration(time.Second), Stolen: new(0.25)})
+			return s
+		}},
 		{"the load's books do not balance", "outcome", func(s *story) *story { s.at(21, history.LoadEnded{Planned: 10, Sent: 8, Unsent: 1}); return s }},
 		{"requests are missing", "outcome", func(s *story) *story { s.edit = func(h *history.History) { h.Requests = h.Requests[1:] }; return s }},
 		{"the load was never closed", "outcome", func(s *story) *story {
@@ -241,6 +245,11 @@ func TestBrokenAssumptions(t *testing.T) {
 		}
 	}
 	s := rolledBack()
+	s.at(9, history.Host{Over: history.Duration(time.Second), CPUWait: new(1.0), Stolen: new(0.24)})
+	if run := Judge(s.tell()); run.Verdict != Pass {
+		t.Errorf("a machine that is only busy: %s, %s", run.Verdict, run.Because)
+	}
+	s = rolledBack()
 	s.edit = unattributed
 	if got := Judge(s.tell()).check("mttr"); got.Status != CheckPass {
 		t.Errorf("the MTTR does not hang on attribution: %+v", got)
