@@ -110,6 +110,7 @@ func reported(o outcome) (all latencies) {
 // measured is how far off one tool is in each round, at which quantile in the last, and why
 // nothing is known.
 type measured struct {
+	name    string
 	off     []float64
 	at      float64
 	missing string
@@ -117,44 +118,47 @@ type measured struct {
 
 func (m measured) String() string {
 	if len(m.off) == 0 {
-		return m.missing
+		return m.name + ": " + m.missing
 	}
-	return fmt.Sprintf("%.3g times what is allowed, at p%g", m.off[len(m.off)-1], 100*m.at)
+	return fmt.Sprintf("%s %.3g times what is allowed, at p%g", m.name, m.off[len(m.off)-1], 100*m.at)
 }
 
-// frozenRows are about what tools say of a server that stands still.
-func frozenRows(ctx context.Context, l *lab, s sizes) ([]bench.Row, error) {
-	began := stalls.Monotonic()
-	f := s.frozen
-	long := time.Duration(f.periods) * f.every
-	at, unpaced := oracle{stands: f.stands, every: f.every, arrivals: frozenRate}, manner{Freeze: freeze{For: f.stands, Every: f.every}}
-	slow, slower := at, unpaced
-	slow.rate, slower.Freeze.Rate = paced, paced
-	j := job{Rate: frozenRate, Lasting: long, Timeout: 10 * time.Second}
-	ours, oursPaced := measured{}, measured{}
-	peers := []*measured{{}, {}, {}}
-	names := []string{fmt.Sprintf("vegeta with -max-workers %d", workers), "wrk", "hey"}
-	for range f.rounds {
-		for _, part := range []struct {
-			measured *measured
-			how      manner
-			oracle   oracle
-		}{{&ours, unpaced, at}, {&oursPaced, slower, slow}} {
-			o, _, err := l.run(ctx, "ours", from(part.how), j)
-			if err != nil {
-				return nil, err
-			}
-			part.measured.add(part.oracle.off(told(o, j.planned()).quantile))
-		}
-		few := j
-		few.Workers = workers
-		o, _, err := l.run(ctx, "vegeta", from(unpaced), few)
+// frozenRows are about what tools say of a server that stands still: of one that answers those
+// who have waited as fast as it can, and of one that answers so many a second.
+func frozenRows(ctx context.Context, l *lab, s sizes) (rows []bench.Row, err error) {
+	for _, rate := range []int{0, paced} {
+		part, err := thawing(ctx, l, s.frozen, rate)
 		if err != nil {
 			return nil, err
 		}
-		peers[0].add(at.off(reported(o).quantile))
+		rows = append(rows, part...)
+	}
+	return rows, nil
+}
+
+// thawing are the rows about a server that gives so many answers a second after a freeze; 0 for
+// as many as it can.
+func thawing(ctx context.Context, l *lab, f frozen, rate int) ([]bench.Row, error) {
+	began := stalls.Monotonic()
+	truth := oracle{stands: f.stands, every: f.every, arrivals: frozenRate, rate: float64(rate)}
+	how := manner{Freeze: freeze{For: f.stands, Every: f.every, Rate: rate}}
+	long := time.Duration(f.periods) * f.every
+	ours := measured{name: "ours"}
+	peers := []*measured{{name: fmt.Sprintf("vegeta with -max-workers %d", workers)}, {name: "wrk"}, {name: "hey"}}
+	for range f.rounds {
+		j := job{Rate: frozenRate, Lasting: long, Timeout: 10 * time.Second}
+		o, _, err := l.run(ctx, "ours", from(how), j)
+		if err != nil {
+			return nil, err
+		}
+		ours.add(truth.off(told(o, j.planned()).quantile))
+		j.Workers = workers
+		if o, _, err = l.run(ctx, "vegeta", from(how), j); err != nil {
+			return nil, err
+		}
+		peers[0].add(truth.off(reported(o).quantile))
 		for i, quantiles := range []func(context.Context, time.Duration) (func(float64) time.Duration, error){l.wrkQuantiles, l.heyQuantiles} {
-			if _, err := l.be(from(unpaced)); err != nil {
+			if _, err := l.be(from(how)); err != nil {
 				return nil, err
 			}
 			estimate, err := quantiles(ctx, long)
@@ -165,20 +169,21 @@ func frozenRows(ctx context.Context, l *lab, s sizes) ([]bench.Row, error) {
 				peers[i+1].missing = err.Error()
 				continue
 			}
-			peers[i+1].add(at.off(estimate))
+			peers[i+1].add(truth.off(estimate))
 		}
 	}
 	title := fmt.Sprintf("p50 to p99.99 of a server that stands still for %s every %s, at %d/s", f.stands, f.every, frozenRate)
+	if rate > 0 {
+		title += fmt.Sprintf(", and then gives %d answers a second", rate)
+	}
 	const unit = "× max(1 ms, 1 %)"
-	rows := []bench.Row{
-		bench.Judge(title+", largest error; beside "+names[0], bench.AtMost(1, unit), bench.Samples{Ours: ours.off, Peer: peers[0].off}, ""),
-		bench.Judge(fmt.Sprintf("%s, and then gives %d answers a second, largest error", title, paced), bench.AtMost(1, unit), bench.Samples{Ours: oursPaced.off}, "measured of ours alone"),
+	rows := []bench.Row{bench.Judge(title+", largest error; beside "+peers[0].name, bench.AtMost(1, unit), bench.Samples{Ours: ours.off, Peer: peers[0].off}, "")}
+	said := fmt.Sprintf("%d periods: %s", f.periods, ours)
+	for _, peer := range peers {
+		rows = append(rows, bench.Judge(title+", largest error; beside "+peer.name, bench.Times(100, unit), bench.Samples{Ours: ours.off, Peer: peer.off}, peer.missing))
+		said += "; " + peer.String()
 	}
-	for i, peer := range peers {
-		row := bench.Judge(title+", largest error; beside "+names[i], bench.Times(100, unit), bench.Samples{Ours: ours.off, Peer: peer.off}, peer.missing)
-		rows = append(rows, row)
-	}
-	rows[0].Because = fmt.Sprintf("%d periods: ours %s; paced %s; %s %s; wrk %s; hey %s; %s", f.periods, ours, oursPaced, names[0], peers[0], peers[1], peers[2], l.told(began))
+	rows[0].Because = said + "; " + l.told(began)
 	return rows, nil
 }
 
