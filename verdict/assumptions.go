@@ -25,7 +25,7 @@ type Assumption struct {
 // The assumptions that checks name.
 var (
 	released          = Assumption{"release began", releaseBroken}
-	notInterrupted    = Assumption{"not interrupted", interruptedBroken}
+	ranToItsEnd       = Assumption{"ran to its end", interruptedBroken}
 	honestLoad        = Assumption{"honest load", loadBroken}
 	fairMachine       = Assumption{"fair machine", hostBroken}
 	steadyState       = Assumption{"steady state", steadyStateBroken}

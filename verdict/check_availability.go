@@ -20,7 +20,7 @@ func (availabilityCheck) Want(expect history.Expect) string {
 }
 
 func (availabilityCheck) Assumes() []Assumption {
-	return []Assumption{released, notInterrupted, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
+	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
 }
 
 func (availabilityCheck) Judge(e *Evidence) Finding {

@@ -14,7 +14,7 @@ func (detectionCheck) Name() string { return "detection" }
 func (detectionCheck) Want(expect history.Expect) string { return atMost(expect.Detection) }
 
 func (detectionCheck) Assumes() []Assumption {
-	return []Assumption{released, notInterrupted, honestLoad, fairMachine, steadyState, faultProven, faultFollowed, answersAttributed}
+	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed, answersAttributed}
 }
 
 // Judge takes the time from the onset to the first failing reading of the streak

@@ -16,7 +16,7 @@ func (mttrCheck) Name() string { return "mttr" }
 func (mttrCheck) Want(expect history.Expect) string { return atMost(expect.MTTR) }
 
 func (mttrCheck) Assumes() []Assumption {
-	return []Assumption{released, notInterrupted, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
+	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
 }
 
 // Judge fails a censored MTTR that is over the target already, and cannot judge one

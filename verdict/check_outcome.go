@@ -10,7 +10,7 @@ func (outcomeCheck) Name() string { return "outcome" }
 func (outcomeCheck) Want(expect history.Expect) string { return expect.Outcome }
 
 func (outcomeCheck) Assumes() []Assumption {
-	return []Assumption{released, notInterrupted, honestLoad, fairMachine, steadyState, faultProven, faultFollowed, answersAttributed}
+	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed, answersAttributed}
 }
 
 func (outcomeCheck) Judge(e *Evidence) Finding {

@@ -20,7 +20,7 @@ func (procedureCheck) Want(expect history.Expect) string {
 }
 
 func (procedureCheck) Assumes() []Assumption {
-	return []Assumption{released, notInterrupted, steadyState, faultProven}
+	return []Assumption{released, ranToItsEnd, steadyState, faultProven}
 }
 
 func (procedureCheck) Judge(e *Evidence) Finding {

@@ -17,7 +17,7 @@ func (recoverAfterFaultCheck) Want(expect history.Expect) string {
 }
 
 func (recoverAfterFaultCheck) Assumes() []Assumption {
-	return []Assumption{released, notInterrupted, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
+	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
 }
 
 func (recoverAfterFaultCheck) Judge(e *Evidence) Finding {
