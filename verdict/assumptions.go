@@ -34,6 +34,12 @@ var (
 	answersAttributed = Assumption{"answers attributed", attributionBroken}
 )
 
+// ofUsers is what every check rests on that judges what users were answered, and whatever
+// else one needs.
+func ofUsers(more ...Assumption) []Assumption {
+	return append([]Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}, more...)
+}
+
 // releaseBroken: without a release nothing was put to the test.
 func releaseBroken(e *Evidence) string {
 	if !e.period.released {

@@ -19,9 +19,7 @@ func (availabilityCheck) Want(expect history.Expect) string {
 	return ">= " + expect.Availability.String()
 }
 
-func (availabilityCheck) Assumes() []Assumption {
-	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
-}
+func (availabilityCheck) Assumes() []Assumption { return ofUsers() }
 
 func (availabilityCheck) Judge(e *Evidence) Finding {
 	availability := e.availability()

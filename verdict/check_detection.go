@@ -13,9 +13,7 @@ func (detectionCheck) Name() string { return "detection" }
 
 func (detectionCheck) Want(expect history.Expect) string { return atMost(expect.Detection) }
 
-func (detectionCheck) Assumes() []Assumption {
-	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed, answersAttributed}
-}
+func (detectionCheck) Assumes() []Assumption { return ofUsers(answersAttributed) }
 
 // Judge takes the time from the onset to the first failing reading of the streak
 // that led to the decision. An incident that nothing detected fails once it outlasted

@@ -15,9 +15,7 @@ func (mttrCheck) Name() string { return "mttr" }
 
 func (mttrCheck) Want(expect history.Expect) string { return atMost(expect.MTTR) }
 
-func (mttrCheck) Assumes() []Assumption {
-	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
-}
+func (mttrCheck) Assumes() []Assumption { return ofUsers() }
 
 // Judge fails a censored MTTR that is over the target already, and cannot judge one
 // that is not: how long the reaction would have taken was never seen. Nor can it tell

@@ -9,9 +9,7 @@ func (outcomeCheck) Name() string { return "outcome" }
 
 func (outcomeCheck) Want(expect history.Expect) string { return expect.Outcome }
 
-func (outcomeCheck) Assumes() []Assumption {
-	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed, answersAttributed}
-}
+func (outcomeCheck) Assumes() []Assumption { return ofUsers(answersAttributed) }
 
 func (outcomeCheck) Judge(e *Evidence) Finding {
 	if e.outcome == nil {

@@ -16,9 +16,7 @@ func (recoverAfterFaultCheck) Want(expect history.Expect) string {
 	return atMost(expect.RecoverAfterFault)
 }
 
-func (recoverAfterFaultCheck) Assumes() []Assumption {
-	return []Assumption{released, ranToItsEnd, honestLoad, fairMachine, steadyState, faultProven, faultFollowed}
-}
+func (recoverAfterFaultCheck) Assumes() []Assumption { return ofUsers() }
 
 func (recoverAfterFaultCheck) Judge(e *Evidence) Finding {
 	target := e.Plan.Expect.RecoverAfterFault.D()
