@@ -57,9 +57,13 @@ func (a *Attack) run(ctx context.Context, newCourier func(*Attack, Spec, *inbox)
 		return fmt.Errorf("load: run id %q cannot stand in a URL: use letters, digits, - and _", a.RunID)
 	}
 	spec := a.Spec.WithDefaults()
-	s := &sending{Attack: a, spec: spec, books: newBooks(a), mirror: newMirror(a, spec)}
+	s := &sending{Attack: a, spec: spec, books: newBooks(a)}
 	var err error
 	if s.courier, err = newCourier(a, spec, &s.books.inbox); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	if s.mirror, err = newMirror(a, spec, s.courier); err != nil {
+		s.courier.finish()
 		return fmt.Errorf("load: %w", err)
 	}
 	looking, stop := context.WithCancel(ctx)
@@ -69,6 +73,7 @@ func (a *Attack) run(ctx context.Context, newCourier func(*Attack, Spec, *inbox)
 
 	defer hurry()()
 	defer makeRoom()()
+	go s.mirror.compareAll()
 	released := make(chan error, 1)
 	go func() { released <- s.release(ctx) }()
 	err = <-released
@@ -117,6 +122,6 @@ func (s *sending) release(ctx context.Context) error {
 		}
 		s.planned++
 		s.courier.send(next, intended)
-		s.mirror.offer(next) //nolint:contextcheck // the end of the load ends no request
+		s.mirror.offer(next)
 	}
 }

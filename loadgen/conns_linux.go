@@ -10,40 +10,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is a connection in the hands of the loop. It has no buffers of its own while it
+// conn is a connection in the hands of exchanges. It has no buffers of its own while it
 // waits for an answer.
 type conn struct {
-	fd                int
-	place, generation int32 // in the loop's table; the generation is that of the place
-	opened            time.Duration
-	exchange          *exchange // nil if it is idle
-	parser            parser
-	last              bool          // no other request is sent over it
-	unwritten         []byte        // of the request
-	broken            syscall.Errno // of writing: the other side has closed, and may have said why before
-	idle              node[conn]
+	fd              int
+	row, generation int32 // in the table; the generation is that of the row
+	to              *place
+	opened          time.Duration
+	exchange        *exchange // nil if it is idle
+	parser          parser
+	last            bool          // no other request is sent over it
+	unwritten       []byte        // of the request
+	broken          syscall.Errno // of writing: the other side has closed, and may have said why before
+	idle            node[conn]
 }
 
-// conns are the connections of a loop, at most as many as the spec allows.
+// conns are the connections of exchanges.
 type conns struct {
 	table []*conn
 	free  []*conn
-	idle  list[conn] // the latest used one is the last
-	open  int
 }
 
 // add takes a connection that was opened.
-func (c *conns) add(fd int, opened time.Duration) *conn {
+func (c *conns) add(fd int, to *place, opened time.Duration) *conn {
 	var n *conn
 	if last := len(c.free) - 1; last >= 0 {
 		n, c.free = c.free[last], c.free[:last]
 	} else {
-		n = &conn{place: int32(len(c.table))}
+		n = &conn{row: int32(len(c.table))}
 		n.idle.value = n
 		c.table = append(c.table, n)
 	}
-	n.fd, n.opened, n.last, n.broken, n.unwritten = fd, opened, false, 0, nil
-	c.open++
+	n.fd, n.to, n.opened, n.last, n.broken, n.unwritten = fd, to, opened, false, 0, nil
+	to.open++
 	return n
 }
 
@@ -63,14 +62,14 @@ func (c *conns) drop(n *conn) {
 	n.fd, n.exchange = -1, nil
 	n.generation++
 	c.free = append(c.free, n)
-	c.open--
+	n.to.open--
 }
 
-// take is the idle connection that was used last. Those that have died meanwhile are
-// dropped on the way.
-func (c *conns) take() *conn {
+// take is the idle connection to a place that was used last. Those that have died
+// meanwhile are dropped on the way.
+func (c *conns) take(to *place) *conn {
 	for {
-		n := c.idle.last()
+		n := to.idle.last()
 		if n == nil || silent(n.fd) {
 			if n != nil {
 				n.idle.leave()
@@ -94,22 +93,23 @@ var dialsEach = 8 * runtime.NumCPU()
 
 // dialled is what came of opening a connection.
 type dialled struct {
-	asker *exchange
-	seq   int64 // of the asker's request when it asked
-	fd    int
-	err   error
+	asker  *exchange
+	number uint64 // of the asker when it asked
+	to     *place
+	fd     int
+	err    error
 }
 
 // dials are connections that are being opened.
 type dials struct {
 	dial    Dialer
 	timeout time.Duration
-	ctx     context.Context // of the loop
+	ctx     context.Context // of the exchanges
 	wakeup  int             // an eventfd, written when one is open
-	atOnce  int             // by the loop
-	window  time.Duration   // the latest millisecond in which one was begun
-	begun   int             // in it
-	held    bool            // one waits for the next millisecond
+	atOnce  int
+	window  time.Duration // the latest millisecond in which one was begun
+	begun   int           // in it
+	held    bool          // one waits for the next millisecond
 
 	mu    sync.Mutex
 	ended bool
@@ -128,12 +128,13 @@ func (d *dials) may(now time.Duration) bool {
 func (d *dials) again() time.Duration { return d.window + time.Millisecond }
 
 // start opens a connection in the background.
-func (d *dials) start(address string, asker *exchange) {
+func (d *dials) start(asker *exchange) {
 	d.atOnce++
 	d.begun++
-	result := dialled{asker: asker, seq: asker.seq}
+	asker.to.dialling++
+	result := dialled{asker: asker, number: asker.number, to: asker.to}
 	go func() {
-		result.fd, result.err = d.open(address)
+		result.fd, result.err = d.open(result.to.address)
 		d.bring(result)
 	}()
 }
@@ -149,7 +150,7 @@ func (d *dials) open(address string) (int, error) {
 	return descriptor(conn)
 }
 
-// bring hands a connection to the loop, or closes it if the loop has ended.
+// bring hands a connection in, or closes it if nobody takes it any more.
 func (d *dials) bring(result dialled) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,7 +165,7 @@ func (d *dials) bring(result dialled) {
 }
 
 // take is what came since the last time. It takes nothing if it would have to wait: the
-// wakeup stands, and the loop comes back to it.
+// wakeup stands, and one comes back to it.
 func (d *dials) take() []dialled {
 	if !d.mu.TryLock() {
 		return nil
@@ -175,6 +176,9 @@ func (d *dials) take() []dialled {
 	came := d.came
 	d.came = nil
 	d.atOnce -= len(came)
+	for _, result := range came {
+		result.to.dialling--
+	}
 	return came
 }
 

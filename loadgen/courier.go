@@ -17,6 +17,8 @@ type courier interface {
 	wait(ctx context.Context, at time.Time) bool
 	// send begins a request and waits for nothing. The end of the load does not end it.
 	send(next arrival, intended history.Micros)
+	// asker is who asks for the mirror, from the same goroutine.
+	asker(m *mirror) (asker, error)
 	// finish returns when nothing is under way any more, which takes no longer than the
 	// timeout of one request.
 	finish()
@@ -38,6 +40,7 @@ type goroutines struct {
 	client   *client
 	slots    chan struct{} // one for each request that may be out at once
 	notes    *inbox
+	asks     *goroutineAsks // nil if nothing is compared
 	underway sync.WaitGroup
 }
 
@@ -84,6 +87,9 @@ func (g *goroutines) carry(next arrival, intended history.Micros) {
 func (g *goroutines) finish() {
 	g.underway.Wait()
 	g.client.transport.CloseIdleConnections()
+	if g.asks != nil {
+		g.asks.finish()
+	}
 }
 
 // newRecord is a request of which nothing is known yet.

@@ -28,41 +28,57 @@ const (
 type reply struct {
 	status int
 	header http.Header
-	body   []byte // nil of one that is too large
+	kept   *bytes.Buffer // the body; nil if it is too large to be taken apart
 	size   int64
 	sum    hash.Hash // of all of the body
 }
 
-// bodies are what bodies are kept in, one of each request that is being compared: buffers
-// that grew with each of them anew would be most of what comparing takes.
-var bodies = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, parsedBody)) }}
+// bodies are what bodies are kept in: buffers that grew with each of them anew would be
+// most of what comparing takes.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// newReply reads response to its end. It keeps no more of a body than is taken apart, and
-// nothing of one that says itself that it is larger. What it keeps is in kept, until that
-// is used again.
-func newReply(response *http.Response, kept *bytes.Buffer) (reply, error) {
-	r := reply{status: response.StatusCode, header: response.Header, sum: sha256.New()}
-	if response.ContentLength <= parsedBody {
-		kept.Reset()
-		var err error
-		if r.size, err = io.Copy(io.MultiWriter(kept, r.sum), io.LimitReader(response.Body, parsedBody)); err != nil {
-			return reply{}, err
-		}
-		r.body = kept.Bytes()
+// read reads response to its end. The reply is to be released.
+func (r *reply) read(response *http.Response) error {
+	r.header = response.Header
+	r.begin(response.StatusCode, response.ContentLength)
+	_, err := io.Copy(r, response.Body)
+	return err
+}
+
+// begin is called when the head has come, with what it says of the body's length; -1 if it
+// says nothing. Nothing is kept of a body that says itself that it is too large.
+func (r *reply) begin(status int, length int64) {
+	r.status, r.sum = status, sha256.New()
+	if length <= parsedBody {
+		r.kept = bodies.Get().(*bytes.Buffer)
+		r.kept.Reset()
 	}
-	rest, err := io.Copy(r.sum, response.Body)
-	r.size += rest
-	if r.size > parsedBody {
-		r.body = nil
+}
+
+// Write takes more of the body. It never fails.
+func (r *reply) Write(data []byte) (int, error) {
+	if r.size += int64(len(data)); r.size > parsedBody {
+		r.release()
 	}
-	return r, err
+	if r.kept != nil {
+		r.kept.Write(data)
+	}
+	return r.sum.Write(data)
+}
+
+// release gives back what the body is kept in.
+func (r *reply) release() {
+	if r.kept != nil {
+		bodies.Put(r.kept)
+		r.kept = nil
+	}
 }
 
 // fields takes the answer apart into fields and their values: "status", "format" of the
 // body, "header.Content-Type", and "body.items[0].price" where the body is JSON, or else
 // "body", its hash. large says that the hash is for the body's size, or for how much is
 // in it, whatever it holds.
-func (r reply) fields(differs ignored) (found map[string]string, large bool) {
+func (r *reply) fields(differs ignored) (found map[string]string, large bool) {
 	found = map[string]string{"status": strconv.Itoa(r.status)}
 	for name, values := range r.header {
 		if !slices.Contains(neverCompared, name) {
@@ -87,12 +103,12 @@ var neverCompared = []string{
 }
 
 // takeApart adds the fields of the body and returns its format.
-func (r reply) takeApart(found map[string]string) (format string, large bool) {
+func (r *reply) takeApart(found map[string]string) (format string, large bool) {
 	if r.size == 0 {
 		return "empty", false
 	}
 	if large = r.size > parsedBody; !large {
-		leaves, err := readJSON(r.body)
+		leaves, err := readJSON(r.kept.Bytes())
 		if err == nil {
 			maps.Copy(found, leaves)
 			return "JSON", false

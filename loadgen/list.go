@@ -11,13 +11,21 @@ type node[T any] struct {
 }
 
 // add puts n at the end.
-func (l *list[T]) add(n *node[T]) {
+func (l *list[T]) add(n *node[T]) { n.follow(l.tail()) }
+
+// tail is the node at the end; that of no value if there is none.
+func (l *list[T]) tail() *node[T] {
 	root := &l.root
 	if root.next == nil {
 		root.prev, root.next = root, root
 	}
-	n.prev, n.next = root.prev, root
-	n.prev.next, root.prev = n, n
+	return root.prev
+}
+
+// follow puts n behind another node of a list.
+func (n *node[T]) follow(other *node[T]) {
+	n.prev, n.next = other, other.next
+	n.prev.next, n.next.prev = n, n
 }
 
 // first is the value at the beginning, nil if there is none.

@@ -1,11 +1,9 @@
 package loadgen
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,16 +35,15 @@ const (
 // The two pods of the baseline are never the same: what is each pod's own, such as its
 // name, must differ between them as it does from the candidate's.
 type mirror struct {
-	spec      DiffSpec
-	identify  func(*arrival)
-	ignore    ignored
-	host      string
-	timeout   time.Duration // of all three answers
-	direct    Direct
-	transport *http.Transport
-	rand      *rand.Rand    // of the goroutine that offers
-	slots     chan struct{} // one for each request that is being compared
-	pods      atomic.Pointer[pods]
+	spec   DiffSpec
+	runID  string
+	ignore ignored
+	direct Direct
+	asker  asker
+	rand   *rand.Rand    // of the goroutine that offers
+	slots  chan struct{} // one for each request that is being compared
+	came   chan *trial   // whose answers are there
+	pods   atomic.Pointer[pods]
 
 	chosen     int64 // by the goroutine that offers
 	dropped    [reasons]atomic.Int64
@@ -56,6 +53,13 @@ type mirror struct {
 
 // pods are the addresses of both versions.
 type pods struct{ baseline, candidate []string }
+
+// asker asks the three of a trial, one after the other, all within the timeout of one
+// request, and gives it back when they answered, or drops it. It belongs to a
+// courier, which does not finish before all are asked.
+type asker interface {
+	ask(*trial) // waits for nothing
+}
 
 // Why a request that was chosen is not compared.
 const (
@@ -70,24 +74,19 @@ const (
 var reasonText = [reasons]string{
 	noCandidate:     "the candidate had no ready pod",
 	noTwoBaselines:  "the baseline had fewer than two ready pods",
-	tooMany:         fmt.Sprintf("%d were being asked already", askedAtOnce),
+	tooMany:         fmt.Sprintf("%d were being compared already", askedAtOnce),
 	baselineSilent:  "the baseline did not answer",
 	candidateSilent: "the candidate did not answer",
 }
 
-func newMirror(a *Attack, spec Spec) *mirror {
+func newMirror(a *Attack, spec Spec, courier courier) (*mirror, error) {
 	if spec.Diff == nil {
-		return nil
+		return nil, nil
 	}
 	m := &mirror{
-		spec: *spec.Diff, identify: func(next *arrival) { next.identify(a.RunID, spec.Replay == nil) },
-		host: a.Host, timeout: spec.Timeout.D(), direct: *a.Direct,
+		spec: *spec.Diff, runID: a.RunID, direct: *a.Direct,
 		rand:  rand.New(rand.NewPCG(uint64(a.Seed), mirrorStream)),
-		slots: make(chan struct{}, askedAtOnce), comparison: newComparison(),
-		transport: &http.Transport{
-			DialContext: stampedDial(a.Direct.Dial, spec.Timeout.D()), DisableCompression: true, Protocols: protocols(spec.Protocol),
-			MaxIdleConnsPerHost: askedAtOnce, IdleConnTimeout: 10 * time.Second,
-		},
+		slots: make(chan struct{}, askedAtOnce), came: make(chan *trial, askedAtOnce), comparison: newComparison(),
 	}
 	differ := spec.Diff.Ignore
 	if a.Attribution != nil {
@@ -99,7 +98,9 @@ func newMirror(a *Attack, spec Spec) *mirror {
 			m.comparison.compared[spec.Requests[i].Name()] = 0
 		}
 	}
-	return m
+	var err error
+	m.asker, err = courier.asker(m)
+	return m, err
 }
 
 // look keeps the pods known until ctx ends.
@@ -134,7 +135,6 @@ func (m *mirror) offer(next arrival) {
 // take compares a request that was chosen, if it can be. It stands apart from choosing,
 // which is done for every request and allocates nothing.
 func (m *mirror) take(next arrival) {
-	chance := rand.New(rand.NewPCG(m.rand.Uint64(), mirrorStream))
 	now := m.pods.Load()
 	switch {
 	case now == nil || len(now.candidate) == 0:
@@ -147,55 +147,49 @@ func (m *mirror) take(next arrival) {
 	select {
 	case m.slots <- struct{}{}:
 		m.underway.Add(1)
-		m.identify(&next)
-		go m.compare(next, now, chance)
+		next.identify(m.runID, false)
+		m.asker.ask(newTrial(next, now, rand.New(rand.NewPCG(m.rand.Uint64(), mirrorStream))))
 	default:
 		m.dropped[tooMany].Add(1)
 	}
 }
 
-// compare asks all three, in random order, one after the other.
-func (m *mirror) compare(next arrival, now *pods, chance *rand.Rand) {
-	defer m.underway.Done()
-	defer func() { <-m.slots }()
-	kept := bodies.Get().(*bytes.Buffer)
-	defer bodies.Put(kept)
-	ctx, cancel := context.WithTimeout(context.Background(), m.timeout)
-	defer cancel()
-	two := chance.Perm(len(now.baseline))
-	whom := [3]string{now.baseline[two[0]], now.baseline[two[1]], now.candidate[chance.IntN(len(now.candidate))]}
-	var got [3]map[string]string
-	large := false
-	for _, i := range chance.Perm(len(whom)) {
-		answer, err := m.ask(ctx, next, whom[i], kept)
-		if err != nil {
-			silent := baselineSilent
-			if i == 2 {
-				silent = candidateSilent
-			}
-			m.dropped[silent].Add(1)
-			return
-		}
-		fields, tooLarge := answer.fields(m.ignore)
-		got[i], large = fields, large || tooLarge
+// compareAll compares what comes until all has ended. It is urgent for nobody, and must not
+// be in the way of whoever answers users: a thread of its own does it, that is in no hurry.
+func (m *mirror) compareAll() {
+	if m == nil {
+		return
 	}
-	m.comparison.add(next.spec.Name(), next.id, answers{[2]map[string]string{got[0], got[1]}, got[2], large})
+	takeTime()
+	for t := range m.came {
+		m.compare(t)
+	}
 }
 
-// ask sends the request to a pod. All three get the same id, so that an answer may
-// repeat it.
-func (m *mirror) ask(ctx context.Context, next arrival, address string, kept *bytes.Buffer) (reply, error) {
-	request, err := newRequest(&next.target, next.id)
-	if err != nil {
-		return reply{}, err
+// compare takes the three answers to a trial apart.
+func (m *mirror) compare(t *trial) {
+	var got [3]map[string]string
+	large := false
+	for i := range t.replies {
+		fields, tooLarge := t.replies[i].fields(m.ignore)
+		got[i], large = fields, large || tooLarge
 	}
-	request.URL.Host, request.Host = address, m.host
-	response, err := m.transport.RoundTrip(request.WithContext(ctx))
-	if err != nil {
-		return reply{}, err
+	m.comparison.add(t.request.spec.Name(), t.request.id, answers{[2]map[string]string{got[0], got[1]}, got[2], large})
+	m.ended(t)
+}
+
+// drop gives a trial up.
+func (m *mirror) drop(t *trial, reason int) {
+	m.dropped[reason].Add(1)
+	m.ended(t)
+}
+
+func (m *mirror) ended(t *trial) {
+	for i := range t.replies {
+		t.replies[i].release()
 	}
-	defer response.Body.Close()
-	return newReply(response, kept)
+	<-m.slots
+	m.underway.Done()
 }
 
 // end waits for what is under way and tells what came of all of it.
@@ -204,7 +198,7 @@ func (m *mirror) end(sink history.Sink, clock history.Clock) {
 		return
 	}
 	m.underway.Wait()
-	m.transport.CloseIdleConnections()
+	close(m.came)
 	result := m.comparison.result()
 	result.Chosen = m.chosen
 	for reason := range m.dropped {

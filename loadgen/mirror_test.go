@@ -141,6 +141,8 @@ func TestMirrorFindsWhatDiffers(t *testing.T) {
 		t.Errorf("%d of %d requests were compared: %v", d.Compared, len(sink.requests), d.Dropped)
 	}
 	positions := map[int]int{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id, asked := range s.asked {
 		if len(asked) != 3 {
 			t.Fatalf("%s was asked of %v", id, asked)
@@ -217,8 +219,11 @@ func TestMirrorLeavesWritesAlone(t *testing.T) {
 			a.Spec.Diff.Writes = writes
 			a.Spec.Requests = []RequestSpec{{Path: "/cart"}, {Method: "POST", Path: "/orders", Write: true}}
 		})
-		if _, known := d.Requests["POST /orders"]; known != writes || (s.posts > 0) != writes {
-			t.Errorf("writes: %v: %d writes were sent, and %v compared", writes, s.posts, d.Requests)
+		s.mu.Lock()
+		posts := s.posts
+		s.mu.Unlock()
+		if _, known := d.Requests["POST /orders"]; known != writes || (posts > 0) != writes {
+			t.Errorf("writes: %v: %d writes were sent, and %v compared", writes, posts, d.Requests)
 		}
 	}
 }

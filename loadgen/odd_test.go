@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,10 +11,10 @@ import (
 )
 
 // answered makes a reply of a body, as it comes over the wire.
-func answered(t testing.TB, status int, header http.Header, body string) reply {
+func answered(t testing.TB, status int, header http.Header, body string) *reply {
 	t.Helper()
-	r, err := newReply(&http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}, &bytes.Buffer{})
-	if err != nil {
+	r := &reply{}
+	if err := r.read(&http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -79,21 +78,23 @@ func TestLargeAnswers(t *testing.T) {
 func TestLargeAnswersAreNotKept(t *testing.T) {
 	body := strings.Repeat("x", 10*parsedBody)
 	for _, told := range []int64{int64(len(body)), -1} {
-		r, err := newReply(&http.Response{StatusCode: 200, ContentLength: told, Body: io.NopCloser(strings.NewReader(body))}, &bytes.Buffer{})
-		if err != nil || r.body != nil || r.size != int64(len(body)) {
-			t.Errorf("with a length of %d: %d of %d bytes are kept (%v)", told, len(r.body), r.size, err)
+		var r reply
+		err := r.read(&http.Response{StatusCode: 200, ContentLength: told, Body: io.NopCloser(strings.NewReader(body))})
+		if err != nil || r.kept != nil || r.size != int64(len(body)) {
+			t.Errorf("with a length of %d, some of %d bytes are kept (%v)", told, r.size, err)
 		}
 	}
 	// A buffer that is used again holds nothing of before.
-	var kept bytes.Buffer
 	for _, body := range []string{"a long one", "short"} {
-		if r, err := newReply(&http.Response{ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}, &kept); err != nil || string(r.body) != body {
-			t.Errorf("%q is kept as %q (%v)", body, r.body, err)
+		r := answered(t, 200, nil, body)
+		if r.kept.String() != body {
+			t.Errorf("%q is kept as %q", body, r.kept)
 		}
+		r.release()
 	}
 	// One of the limit itself is.
-	if r := answered(t, 200, nil, body[:parsedBody]); len(r.body) != parsedBody {
-		t.Errorf("%d bytes are kept of %d", len(r.body), r.size)
+	if r := answered(t, 200, nil, body[:parsedBody]); r.kept.Len() != parsedBody {
+		t.Errorf("%d bytes are kept of %d", r.kept.Len(), r.size)
 	}
 }
 
@@ -181,11 +182,7 @@ func FuzzFields(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		read := func() map[string]string {
-			r, err := newReply(&http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body))}, &bytes.Buffer{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			fields, _ := r.fields(ignored{"body.a[*].b"})
+			fields, _ := answered(t, 200, nil, string(body)).fields(ignored{"body.a[*].b"})
 			return fields
 		}
 		one, other := read(), read()

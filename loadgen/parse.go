@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 )
 
@@ -21,6 +22,7 @@ type heard struct {
 	generation int64
 	version    []byte // the value of the header that tells it
 	body       []byte // its beginning
+	whole      *reply // all of it, if it is compared
 }
 
 func (h *heard) reset() {
@@ -35,7 +37,7 @@ const maxSpare = 4 << 10
 
 // parser reads answers of HTTP/1.1 and 1.0 (RFC 9112) from the bytes of a connection,
 // in whatever pieces they come. It holds a line that has come in part, and allocates for
-// nothing else.
+// nothing else, unless all of an answer is asked for.
 //
 // It is stricter than package net/http: what it takes, that one takes as the same. What it
 // does not take are continued header lines, which RFC 9112 calls obsolete, other transfer
@@ -131,8 +133,11 @@ func (p *parser) end() error {
 	return io.ErrUnexpectedEOF
 }
 
-// body keeps the beginning of the body.
+// body keeps the beginning of the body, or all of it.
 func (p *parser) body(data []byte) {
+	if p.into.whole != nil {
+		_, _ = p.into.whole.Write(data)
+	}
 	if more := min(len(data), p.keep-len(p.into.body)); more > 0 {
 		p.into.body = append(p.into.body, data[:more]...)
 	}
@@ -211,6 +216,9 @@ func (p *parser) statusLine(line []byte) error {
 	}
 	p.state = inHead
 	p.into.generation, p.into.version = 0, p.into.version[:0]
+	if p.into.whole != nil {
+		p.into.whole.header = http.Header{} // without that of an interim answer
+	}
 	return nil
 }
 
@@ -236,6 +244,9 @@ func (p *parser) header(line []byte) error {
 	}
 	if p.state == inTrailer {
 		return nil
+	}
+	if p.into.whole != nil {
+		p.into.whole.header.Add(string(name), string(value))
 	}
 	if len(p.into.version) == 0 && p.versionHeader != "" && isHeader(name, p.versionHeader) {
 		p.into.version = append(p.into.version, value...)
@@ -290,6 +301,13 @@ func (p *parser) endOfHead() error {
 		return nil
 	}
 	p.into.status = p.status
+	if p.into.whole != nil {
+		length := p.left
+		if p.chunked {
+			length = -1
+		}
+		p.into.whole.begin(p.status, length)
+	}
 	p.persistent = !p.sawClose && (!p.http10 || p.sawKeepAlive) && p.status != 101
 	switch {
 	case p.noBody, p.status == 101, p.status == 204, p.status == 304:

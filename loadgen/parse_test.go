@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -27,9 +28,20 @@ type parsed struct {
 
 // parse feeds the bytes in pieces that end at cuts, and then the end of the connection.
 func parse(data []byte, method string, cuts ...int) parsed {
-	var into heard
+	return parseInto(&heard{}, data, method, cuts...)
+}
+
+// parseWhole are the fields of an answer as it is compared.
+func parseWhole(data []byte, method string, cuts ...int) map[string]string {
+	var whole reply
+	parseInto(&heard{whole: &whole}, data, method, cuts...)
+	fields, _ := whole.fields(nil)
+	return fields
+}
+
+func parseInto(into *heard, data []byte, method string, cuts ...int) parsed {
 	p := parser{versionHeader: "x-version", keep: 1 << 20}
-	p.reset(&into, method == http.MethodHead)
+	p.reset(into, method == http.MethodHead)
 	var rest []byte
 	var err error
 	from := 0
@@ -170,6 +182,7 @@ func oracle(data []byte, method string) (parsed, *http.Response) {
 		if response.StatusCode != 101 {
 			body, err = io.ReadAll(response.Body)
 		}
+		response.Body = io.NopCloser(bytes.NewReader(body)) // to be read again
 		generation, _ := strconv.ParseInt(response.Header.Get(generationHeader), 10, 64)
 		return parsed{
 			status: response.StatusCode, generation: generation, version: response.Header.Get("X-Version"), body: string(body),
@@ -211,7 +224,25 @@ func FuzzParser(f *testing.F) {
 		if want.err != nil || got.String() != want.String() {
 			t.Fatalf("%q\ngot  %s\nwant %s", data, got, want)
 		}
+		sameWhole(t, parseWhole(data, method, cut), response)
 	})
+}
+
+// sameWhole compares what is compared of an answer with what it is by package net/http.
+func sameWhole(t *testing.T, got map[string]string, response *http.Response) {
+	t.Helper()
+	var r reply
+	if err := r.read(response); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := r.fields(nil)
+	if _, old := want["header.Pragma"]; old { // net/http makes another header of it
+		delete(want, "header.Cache-Control")
+		delete(got, "header.Cache-Control")
+	}
+	if !maps.Equal(got, want) {
+		t.Fatalf("as a whole\ngot  %v\nwant %v", got, want)
+	}
 }
 
 // firstValue is what the parser says of several values: the first that is not empty; want
@@ -254,13 +285,14 @@ func FuzzWellFormed(f *testing.F) {
 		chance := rand.New(rand.NewPCG(seed, 1))
 		data, method := wellFormed(chance, body)
 		got := parse(data, method, chance.IntN(len(data)), chance.IntN(len(data)))
-		want, _ := oracle(data, method)
+		want, response := oracle(data, method)
 		if want.err != nil {
 			t.Fatalf("the oracle refuses what is well formed: %q: %v", data, want.err)
 		}
 		if got.String() != want.String() {
 			t.Fatalf("%q to a %s\ngot  %s\nwant %s", data, method, got, want)
 		}
+		sameWhole(t, parseWhole(data, method, chance.IntN(len(data))), response)
 	})
 }
 

@@ -33,16 +33,23 @@ func (p *poller) close() { unix.Close(p.epoll) }
 // interest is in what can be read and in the end of a connection.
 const interest = unix.EPOLLIN | unix.EPOLLRDHUP
 
-// add watches a descriptor. Its events carry place and generation, by which its owner
+// add watches a descriptor. Its events carry row and generation, by which its owner
 // tells one that has been closed meanwhile.
-func (p *poller) add(fd int, place, generation int32) error {
-	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: interest, Fd: place, Pad: generation})
+func (p *poller) add(fd int, row, generation int32) error {
+	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: interest, Fd: row, Pad: generation})
+	return os.NewSyscallError("epoll_ctl", err)
+}
+
+// addOther watches another poller: an event, which is taken in any case, says that there is
+// something new in it.
+func (p *poller) addOther(other *poller, row int32) error {
+	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, other.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: row})
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
 // alsoWritable changes whether a descriptor that can be written to makes an event.
-func (p *poller) alsoWritable(fd int, place, generation int32, on bool) {
-	event := unix.EpollEvent{Events: interest, Fd: place, Pad: generation}
+func (p *poller) alsoWritable(fd int, row, generation int32, on bool) {
+	event := unix.EpollEvent{Events: interest, Fd: row, Pad: generation}
 	if on {
 		event.Events |= unix.EPOLLOUT
 	}
@@ -51,13 +58,16 @@ func (p *poller) alsoWritable(fd int, place, generation int32, on bool) {
 
 // next takes an event that is there already.
 func (p *poller) next() (unix.EpollEvent, bool) {
-	if len(p.ready) == 0 {
+	if !p.any() {
 		return unix.EpollEvent{}, false
 	}
 	event := p.ready[0]
 	p.ready = p.ready[1:]
 	return event, true
 }
+
+// any reports whether there are events that nobody has taken.
+func (p *poller) any() bool { return len(p.ready) > 0 }
 
 // wait waits for events, for d at most; a d of zero or less only looks. A signal may end
 // it early.

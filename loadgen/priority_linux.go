@@ -11,6 +11,9 @@ import (
 // it measures, and a late generator measures itself.
 const hurried = -15
 
+// unhurried is that of most processes.
+const unhurried = 0
+
 // hurry puts all threads of this process before others, and threads that they make
 // after them, and returns the way back. Without the right to do so nothing changes:
 // lateness is measured and recorded either way.

@@ -14,6 +14,13 @@ func keepTime() {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it naps are some 50 µs late, no more
 }
 
+// takeTime gives the calling goroutine a thread to itself that is in no hurry, whatever
+// the others are in.
+func takeTime() {
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), unhurried)
+}
+
 // nap sleeps for d in the kernel. The runtime's own timers may be a millisecond
 // late; the deadline is absolute, so that being preempted before the call adds
 // nothing. A signal may end it early.

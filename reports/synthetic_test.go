@@ -401,7 +401,7 @@ func byProcedure() (history.History, verdict.Run) {
 func compared() history.Diff {
 	return history.Diff{
 		Chosen: 1705, Compared: 1600, Large: 12, Fields: 41,
-		Dropped:  map[string]int64{"the candidate had no ready pod": 97, "32 were being asked already": 6, "the candidate did not answer": 2},
+		Dropped:  map[string]int64{"the candidate had no ready pod": 97, "32 were being compared already": 6, "the candidate did not answer": 2},
 		Requests: map[string]int64{"GET /cart": 1200, "GET /items/<id>": 400, "GET /rare": 0},
 		Odd: []history.OddField{
 			{Request: "GET /cart", Field: "body.at", Candidate: 5, Baseline: 9, AllDiffer: 1186, Sample: &history.OddSample{ID: "r-7f3a-9", Baseline: "1767225601", Candidate: "1767225602"}},
