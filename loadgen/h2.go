@@ -161,11 +161,12 @@ func (c *h2Carrier) choose(address string) *h2Conn {
 func (c *h2Carrier) connect(on *h2Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.dialling)
 	defer cancel()
-	on.conn, on.err = c.transport.NewClientConn(ctx, "http", on.address)
-	on.opened = time.Now()
-	close(on.made)
+	conn, err := c.transport.NewClientConn(ctx, "http", on.address)
+	// Whoever looks at connections meanwhile must not find this one made all of a sudden.
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	on.conn, on.err, on.opened = conn, err, time.Now()
+	close(on.made)
 	on.closeIfDone()
 }
 

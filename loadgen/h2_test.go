@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -210,6 +211,34 @@ func TestH2RefusedConnections(t *testing.T) {
 	sink.each(t, "refused, without ports that differ", func(r history.Request) bool {
 		return !r.Sent.Happened() && r.Err == "dial: connect: connection refused"
 	})
+}
+
+// Whether a connection could be made is learned by many at once.
+func TestH2ConnectionsThatCannotBeMade(t *testing.T) {
+	refused := errors.New("refused")
+	spec := valid()
+	spec.Protocol = H2C
+	c := newH2Carrier(spec.WithDefaults(), func(context.Context, string, string) (net.Conn, error) { return nil, refused })
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 2000 {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if response, err := c.RoundTrip(request); !errors.Is(err, refused) {
+					if err == nil {
+						response.Body.Close()
+					}
+					t.Errorf("got %v, want %v", err, refused)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // A server that speaks HTTP/1.1 alone is no server of HTTP/2.
