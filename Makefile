@@ -167,7 +167,7 @@ bench-delay: ## how exact, fast and cheap the agent's delays are, beside netem's
 # Built first: beside a compiler nothing is exact. What they measure in virtual time is the
 # same on every machine; the rest (4 minutes of mttr among it) wants one that is idle.
 BENCHES := percentiles mttr canary mirror attack
-FULL_mirror := -frozen 30s -rounds 3 -runs 1000
+FULL_mirror := -rounds 15 -freezes 3 -frozen 30s -runs 1000
 FULL_attack := -full
 bench: ## how exact, fast and reliable the measuring itself is, beside what others do; a quarter of an hour, no cluster
 	@$(MAKE) -s --no-print-directory bin/images/nginx || echo "bench: nginx is not there; rows beside it are without a peer"

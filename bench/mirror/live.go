@@ -12,9 +12,10 @@ import (
 // liveSizes are how much is measured in time.
 type liveSizes struct {
 	seed    int64
-	rounds  int
+	rounds  int           // of loads of which some are mirrored
 	lasting time.Duration // of each load
-	frozen  time.Duration // of each load while what is mirrored to is frozen
+	freezes int           // rounds in which what is mirrored to is frozen
+	frozen  time.Duration // of each load while it is
 	nginx   string        // its folder
 }
 
@@ -76,32 +77,45 @@ type measured struct {
 	dropped  int64
 }
 
-// round measures each way once. What is sent is the same for all.
-func (m *measured) round(ctx context.Context, s liveSizes, l *lab, way func(share float64) (to string, compared float64)) error {
-	send := func(share float64, lasting time.Duration) (outcome, error) {
-		to, compared := way(share)
-		what := load{seed: s.seed, rate: usersRate, share: compared, lasting: lasting}
-		o, err := what.send(ctx, to, l.pods.addresses)
-		m.unbooked += o.unbooked(what)
-		m.compared += o.diff.Compared
-		for _, n := range o.diff.Dropped {
-			m.dropped += n
-		}
-		return o, err
+// way is where the load goes when a share of it is to be mirrored, and the share that the
+// load generator itself compares.
+type way func(share float64) (to string, compared float64)
+
+// send measures a load that goes a way.
+func (m *measured) send(ctx context.Context, seed int64, l *lab, by way, share float64, lasting time.Duration) (outcome, error) {
+	to, compared := by(share)
+	what := load{seed: seed, rate: usersRate, share: compared, lasting: lasting}
+	o, err := what.send(ctx, to, l.pods.addresses)
+	m.unbooked += o.unbooked(what)
+	m.compared += o.diff.Compared
+	for _, n := range o.diff.Dropped {
+		m.dropped += n
 	}
+	return o, err
+}
+
+// mirror measures each share once. What is sent is the same for all.
+func (m *measured) mirror(ctx context.Context, seed int64, lasting time.Duration, l *lab, by way) error {
+	turn := len(m.mirrored[0])
 	for i := range shares {
-		share := shares[(i+len(m.before))%len(shares)] // what came first comes later in the next round
-		o, err := send(share, s.lasting)
+		share := shares[(i+turn)%len(shares)] // what came first comes later in the next round
+		o, err := m.send(ctx, seed, l, by, share, lasting)
 		if err != nil {
 			return err
 		}
 		m.mirrored[share] = append(m.mirrored[share], o.p99())
 	}
-	before, err := send(0, s.frozen)
+	return nil
+}
+
+// freeze measures a load of which nothing is mirrored, and one of which all is, while the
+// pods are frozen.
+func (m *measured) freeze(ctx context.Context, seed int64, lasting time.Duration, l *lab, by way) error {
+	before, err := m.send(ctx, seed, l, by, 0, lasting)
 	if err != nil {
 		return err
 	}
-	frozen, err := l.whileFrozen(s.frozen, func() (outcome, error) { return send(1, s.frozen) })
+	frozen, err := l.whileFrozen(lasting, func() (outcome, error) { return m.send(ctx, seed, l, by, 1, lasting) })
 	m.before, m.frozen = append(m.before, before.p99()), append(m.frozen, frozen.p99())
 	return err
 }
@@ -135,16 +149,26 @@ func liveRows(ctx context.Context, s liveSizes) (rows []bench.Row, err error) {
 	if _, err := (load{seed: s.seed, rate: usersRate, share: 1, lasting: 2 * warmup}).send(ctx, l.users.addresses[0], l.pods.addresses); err != nil {
 		return nil, err
 	}
-	for range s.rounds {
+	tools := []struct {
+		m  *measured
+		by way
+	}{{&ours, func(share float64) (string, float64) { return l.users.addresses[0], share }}}
+	if l.nginx != nil {
+		tools = append(tools, tools[0])
+		tools[1].m, tools[1].by = &peer, func(share float64) (string, float64) { return l.nginx.address[share], 0 }
+	}
+	for round := range max(s.rounds, s.freezes) {
 		s.seed++
-		if err := ours.round(ctx, s, l, func(share float64) (string, float64) { return l.users.addresses[0], share }); err != nil {
-			return nil, err
-		}
-		if l.nginx == nil {
-			continue
-		}
-		if err := peer.round(ctx, s, l, func(share float64) (string, float64) { return l.nginx.address[share], 0 }); err != nil {
-			return nil, err
+		for _, tool := range tools {
+			if round < s.rounds {
+				err = tool.m.mirror(ctx, s.seed, s.lasting, l, tool.by)
+			}
+			if err == nil && round < s.freezes {
+				err = tool.m.freeze(ctx, s.seed, s.frozen, l, tool.by)
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, share := range shares[1:] {

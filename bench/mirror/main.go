@@ -24,8 +24,9 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&s.runs, "runs", 300, "in which nothing differs")
 	flags.IntVar(&s.requests, "requests", 1_000_000, "that are compared in each of them")
 	flags.IntVar(&s.delays, "delays", 300, "runs in which a field is wrong now and then")
-	flags.IntVar(&live.rounds, "rounds", 5, "of what is measured in time")
+	flags.IntVar(&live.rounds, "rounds", 9, "of loads of which nothing, a tenth and all is mirrored")
 	flags.DurationVar(&live.lasting, "lasting", 2*time.Second, "how long the load of each measurement goes on")
+	flags.IntVar(&live.freezes, "freezes", 5, "rounds in which what is mirrored to is frozen")
 	flags.DurationVar(&live.frozen, "frozen", 2*time.Second, "how long what is mirrored to is frozen")
 	flags.StringVar(&live.nginx, "nginx", "bin/images/nginx", "folder that hack/debian-root has unpacked nginx into")
 	if err := flags.Parse(args); err != nil {
