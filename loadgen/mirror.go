@@ -135,6 +135,8 @@ func (m *mirror) offer(next arrival) {
 // take compares a request that was chosen, if it can be. It stands apart from choosing,
 // which is done for every request and allocates nothing.
 func (m *mirror) take(next arrival) {
+	// Drawn in any case: what is dropped has no say in what is chosen after it.
+	chance := rand.New(rand.NewPCG(m.rand.Uint64(), mirrorStream))
 	now := m.pods.Load()
 	switch {
 	case now == nil || len(now.candidate) == 0:
@@ -148,7 +150,7 @@ func (m *mirror) take(next arrival) {
 	case m.slots <- struct{}{}:
 		m.underway.Add(1)
 		next.identify(m.runID, false)
-		m.asker.ask(newTrial(next, now, rand.New(rand.NewPCG(m.rand.Uint64(), mirrorStream))))
+		m.asker.ask(newTrial(next, now, chance))
 	default:
 		m.dropped[tooMany].Add(1)
 	}

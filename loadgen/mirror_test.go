@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -206,6 +207,32 @@ func TestMirrorDrops(t *testing.T) {
 				t.Errorf("%d were compared", d.Compared)
 			}
 		})
+	}
+}
+
+// drops is an asker whom nobody answers.
+type drops struct{ mirror *mirror }
+
+func (d drops) ask(t *trial) { d.mirror.drop(t, baselineSilent) }
+
+// Which requests are compared follows from the seed alone, whatever becomes of them.
+func TestMirrorChoosesByTheSeed(t *testing.T) {
+	chosen := func(now *pods) (sequence []int64) {
+		m := &mirror{
+			spec: DiffSpec{Share: 0.3}, rand: rand.New(rand.NewPCG(7, mirrorStream)),
+			slots: make(chan struct{}, askedAtOnce),
+		}
+		m.asker = drops{m}
+		m.pods.Store(now)
+		for seq := range int64(100) {
+			m.offer(arrival{seq: seq, spec: &RequestSpec{Path: "/"}})
+			sequence = append(sequence, m.chosen)
+		}
+		return sequence
+	}
+	none, all := chosen(nil), chosen(&pods{baseline: []string{"a", "b"}, candidate: []string{"c"}})
+	if !slices.Equal(none, all) || none[99] == 0 || none[99] == 100 {
+		t.Errorf("without pods %v\nwith pods %v", none, all)
 	}
 }
 
