@@ -57,7 +57,7 @@ type exchange struct {
 	deadline time.Duration
 	conn     *conn // nil as long as it waits for one
 	heard    heard
-	trial    *trial // nil if a user asks
+	asking   *asking // nil if a user asks
 
 	pending, waiting, undialled node[exchange]
 }
@@ -404,7 +404,7 @@ func (x *exchanges) end(e *exchange, why string) {
 	e.pending.leave()
 	e.waiting.leave()
 	e.undialled.leave()
-	e.conn, e.wire, e.to, e.trial = nil, nil, nil, nil
+	e.conn, e.wire, e.to, e.asking = nil, nil, nil, nil
 	x.free = append(x.free, e)
 	x.underway--
 }

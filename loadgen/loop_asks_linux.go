@@ -12,12 +12,15 @@ const patience = 5 * time.Millisecond
 type loopAsks struct {
 	*exchanges
 	mirror *mirror
-	queue  []waitingTrial // in order
+	queue  []*asking // in order
 }
 
-type waitingTrial struct {
+// asking is a trial in the hands of a loop.
+type asking struct {
 	*trial
-	since time.Duration
+	wire     *wire
+	deadline time.Duration // of all three answers
+	since    time.Duration // when the next one came to its turn
 }
 
 // asker lets the loop ask what a mirror has chosen.
@@ -46,8 +49,7 @@ func (l *loop) ask(t *trial) {
 		return
 	}
 	now := l.now()
-	t.wire, t.deadline = w, now+l.spec.Timeout.D()
-	l.asks.queue = append(l.asks.queue, waitingTrial{t, now})
+	l.asks.queue = append(l.asks.queue, &asking{t, w, now + l.spec.Timeout.D(), now})
 }
 
 // goOn reports whether there is something left to do.
@@ -70,27 +72,28 @@ func (a *loopAsks) step(now time.Duration, users int) (rest time.Duration, done 
 		return min(rest, first.since+patience-now), false
 	}
 	a.queue = a.queue[1:]
-	a.send(first.trial)
+	a.send(first)
 	return 0, true
 }
 
 // send asks the next one of the three.
-func (a *loopAsks) send(t *trial) {
+func (a *loopAsks) send(t *asking) {
 	e := a.begin(t.wire, a.place(t.next()), t.request.seq, 0, t.deadline)
-	e.trial = t
+	e.asking = t
 	e.heard.whole = t.reply()
 	a.dispatch(e)
 }
 
 // take takes an answer, or that there is none.
 func (a *loopAsks) take(e *exchange, why string) {
-	t := e.trial
+	t := e.asking
 	switch {
 	case why != "":
-		a.mirror.drop(t, t.silence())
+		a.mirror.drop(t.trial, t.silence())
 	case t.answered():
-		a.queue = append(a.queue, waitingTrial{t, a.now()})
+		t.since = a.now()
+		a.queue = append(a.queue, t)
 	default:
-		a.mirror.came <- t // there is room for all that have a slot
+		a.mirror.came <- t.trial // there is room for all that have a slot
 	}
 }

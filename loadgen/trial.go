@@ -1,9 +1,6 @@
 package loadgen
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "math/rand/v2"
 
 // trial is a request of which the answers of three pods are compared. All three get the
 // same id, so that an answer may repeat it.
@@ -13,9 +10,6 @@ type trial struct {
 	order   []int     // in which they are asked
 	replies [3]reply
 	came    int // of the replies
-
-	wire     *wire         // of a loop
-	deadline time.Duration // the same
 }
 
 func newTrial(next arrival, now *pods, chance *rand.Rand) *trial {

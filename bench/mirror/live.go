@@ -149,13 +149,13 @@ func liveRows(ctx context.Context, s liveSizes) (rows []bench.Row, err error) {
 	if _, err := (load{seed: s.seed, rate: usersRate, share: 1, lasting: 2 * warmup}).send(ctx, l.users.addresses[0], l.pods.addresses); err != nil {
 		return nil, err
 	}
-	tools := []struct {
+	type tool struct {
 		m  *measured
 		by way
-	}{{&ours, func(share float64) (string, float64) { return l.users.addresses[0], share }}}
+	}
+	tools := []tool{{&ours, func(share float64) (string, float64) { return l.users.addresses[0], share }}}
 	if l.nginx != nil {
-		tools = append(tools, tools[0])
-		tools[1].m, tools[1].by = &peer, func(share float64) (string, float64) { return l.nginx.address[share], 0 }
+		tools = append(tools, tool{&peer, func(share float64) (string, float64) { return l.nginx.address[share], 0 }})
 	}
 	for round := range max(s.rounds, s.freezes) {
 		s.seed++
